@@ -1,0 +1,1 @@
+"""Text to answer. Knows no HTTP, no Prometheus and no settings."""
