@@ -1,0 +1,146 @@
+"""A trained network as a float32 ONNX graph, from its plain weights; needs no torch.
+
+The int8 graph (quantize.py) is built by the same walk with other dense layers, so both graphs are the
+same network by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from models.graph import FLOAT, INT32, MICROSOFT, GraphBuilder
+from models.shape import Shape
+
+Weights = Mapping[str, NDArray[np.float32]]
+EPSILON = 1e-12
+
+
+class Blocks(Protocol):
+    """How the two halves of a layer are written; x is [rows*width, hidden]."""
+
+    def embed(self, ids: str) -> str:
+        """Word embeddings of ids [rows, width]: [rows, width, hidden]."""
+
+    def attend(self, layer: int, x: str, mask: str, shape: str) -> str:
+        """Self attention with its output projection, [rows*width, hidden]; `shape` holds (rows, width)."""
+
+    def feed_forward(self, layer: int, x: str) -> str:
+        """The feed-forward half, [rows*width, hidden]."""
+
+
+class Walk:
+    """Writes embeddings, layers and head around a choice of Blocks."""
+
+    def __init__(self, graph: GraphBuilder, shape: Shape, weights: Weights, blocks: Blocks) -> None:
+        self.graph, self.shape, self.weights, self.blocks = graph, shape, weights, blocks
+
+    def model(self, taps: Mapping[str, str] | None = None) -> onnx.ModelProto:
+        """The whole network: ids and mask [rows, width] in, logits out; `taps` are filled by the blocks."""
+        graph = self.graph
+        mask = graph.node("Cast", "attention_mask", to=INT32)
+        shape = graph.node("Shape", "input_ids")
+        x = self._embedding(shape)
+        for layer in range(self.shape.layers):
+            x = self._norm(f"layers.{layer}.attn_norm", x, self.blocks.attend(layer, x, mask, shape))
+            x = self._norm(f"layers.{layer}.ffn_norm", x, self.blocks.feed_forward(layer, x))
+        x = graph.node("Reshape", x, graph.node("Concat", shape, graph.ints(self.shape.hidden), axis=0))
+        dims = self._head(x)
+        outputs: dict[str, list[str | int]] = {"logits": dims}
+        for name, value in (taps or {}).items():
+            outputs[graph.rename(value, name)] = ["tokens", f"{name}.channels"]
+        return graph.model({"input_ids": ["rows", "width"], "attention_mask": ["rows", "width"]}, outputs)
+
+    def _embedding(self, shape: str) -> str:
+        graph = self.graph
+        positions = graph.constant(self.weights["embed.position"])
+        width = graph.node("Slice", shape, graph.ints(1), graph.ints(2))
+        x = graph.node(
+            "Add", self.blocks.embed("input_ids"), graph.node("Slice", positions, graph.ints(0), width)
+        )
+        return self._norm("embed.norm", graph.node("Reshape", x, graph.ints(-1, self.shape.hidden)))
+
+    def _norm(self, name: str, *parts: str) -> str:
+        x = parts[0] if len(parts) == 1 else self.graph.node("Add", *parts)
+        weight, bias = (self.graph.constant(self.weights[f"{name}.{part}"]) for part in ("weight", "bias"))
+        return self.graph.node("LayerNormalization", x, weight, bias, axis=-1, epsilon=EPSILON)
+
+    def _head(self, x: str) -> list[str | int]:
+        graph = self.graph
+        weight = graph.constant(np.ascontiguousarray(self.weights["head.weight"].T))
+        outputs = len(self.weights["head.bias"])
+        if self.shape.head == "classify":
+            # One row a product: a product over all rows takes another kernel when it has only one.
+            weight = graph.constant(np.ascontiguousarray(self.weights["head.weight"].T[None]))
+            x = self._pool(x)
+        y = graph.node("Add", graph.node("MatMul", x, weight), graph.constant(self.weights["head.bias"]))
+        if self.shape.head != "classify":
+            graph.rename(y, "logits")
+            return ["rows", "width", outputs]
+        graph.rename(graph.node("Squeeze", y, graph.ints(1)), "logits")
+        return ["rows", outputs]
+
+    def _pool(self, x: str) -> str:
+        """[rows, 1, hidden]: the first token, or the mean over the tokens that stand."""
+        graph = self.graph
+        if self.shape.pooling == "cls":
+            return graph.node("Slice", x, graph.ints(0), graph.ints(1), graph.ints(1))
+        mask = graph.node("Cast", "attention_mask", to=FLOAT)
+        share = graph.node("Div", mask, graph.node("ReduceSum", mask, graph.ints(1), keepdims=1))
+        return graph.node("MatMul", graph.node("Unsqueeze", share, graph.ints(1)), x)
+
+
+class FloatBlocks:
+    """Dense layers in float32; `taps` names the inputs of every dense layer, for calibration."""
+
+    def __init__(self, graph: GraphBuilder, shape: Shape, weights: Weights) -> None:
+        self.graph, self.shape, self.weights = graph, shape, weights
+        self.taps: dict[str, str] = {}
+
+    def embed(self, ids: str) -> str:
+        """Rows of the table."""
+        return self.graph.node("Gather", self.graph.constant(self.weights["embed.word"]), ids)
+
+    def attend(self, layer: int, x: str, mask: str, shape: str) -> str:
+        """Projection, onnxruntime's fused attention, projection."""
+        graph, hidden = self.graph, self.shape.hidden
+        packed = graph.node("Concat", shape, graph.ints(3 * hidden), axis=0)
+        qkv = graph.node("Reshape", self.dense(f"layers.{layer}.qkv", x), packed)
+        query, key, value = graph.nodes("Split", qkv, outputs=3, axis=-1, num_outputs=3)
+        context = graph.node(
+            "MultiHeadAttention",
+            *(query, key, value, "", mask),
+            domain=MICROSOFT,
+            num_heads=self.shape.heads,
+        )
+        return self.dense(f"layers.{layer}.out", graph.node("Reshape", context, graph.ints(-1, hidden)))
+
+    def feed_forward(self, layer: int, x: str) -> str:
+        """Dense, activation, dense."""
+        y = self.dense(f"layers.{layer}.ffn_in", x)
+        y = self.graph.node("Relu", y) if self.shape.activation == "relu" else self.graph.node("Gelu", y)
+        return self.dense(f"layers.{layer}.ffn_out", y)
+
+    def dense(self, name: str, x: str) -> str:
+        """x W^T + b for a Linear of torch's layout."""
+        self.taps[name] = x
+        weight = self.graph.constant(np.ascontiguousarray(self.weights[f"{name}.weight"].T))
+        product = self.graph.node("MatMul", x, weight)
+        return self.graph.node("Add", product, self.graph.constant(self.weights[f"{name}.bias"]))
+
+
+def float_model(shape: Shape, weights: Weights, *, tapped: bool = False) -> onnx.ModelProto:
+    """The network in float32.
+
+    Args:
+        shape: Geometry of the network.
+        weights: Its state by the names in models/shape.py.
+        tapped: Adds the input of every dense layer as an output of the layer's name, [tokens, channels].
+    """
+    graph = GraphBuilder()
+    blocks = FloatBlocks(graph, shape, weights)
+    return Walk(graph, shape, weights, blocks).model(blocks.taps if tapped else None)

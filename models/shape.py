@@ -1,0 +1,37 @@
+"""The geometry of a network and the names of its weights: what training, export and pruning agree on.
+
+Weights, in torch's layout (outputs, inputs): embed.word, embed.position, embed.norm.{weight,bias};
+layers.{i}.{qkv,out,ffn_in,ffn_out}.{weight,bias}, layers.{i}.{attn_norm,ffn_norm}.{weight,bias}, where
+qkv stacks query, key and value; head.{weight,bias}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A BERT-like encoder with layer norm after each half, and one head.
+
+    `head` is classify (one vector a text), tokens (one a token) or spans (start and end a token).
+    """
+
+    vocab: int
+    hidden: int
+    layers: int
+    heads: int
+    ffn: int
+    positions: int
+    outputs: int
+    activation: Literal["relu", "gelu"] = "relu"
+    pooling: Literal["mean", "cls"] = "mean"
+    head: Literal["classify", "tokens", "spans"] = "classify"
+
+    @property
+    def parameters(self) -> int:
+        """All weights of the network, head included."""
+        layer = 4 * self.hidden * (self.hidden + 1) + self.ffn * (2 * self.hidden + 1) + 5 * self.hidden
+        embedding = (self.vocab + self.positions + 2) * self.hidden
+        return embedding + self.layers * layer + self.outputs * (self.hidden + 1)
