@@ -17,7 +17,6 @@ from models.graph import FLOAT, INT32, MICROSOFT, GraphBuilder
 from models.shape import Shape
 
 Weights = Mapping[str, NDArray[np.float32]]
-EPSILON = 1e-12
 
 
 class Blocks(Protocol):
@@ -67,7 +66,7 @@ class Walk:
     def _norm(self, name: str, *parts: str) -> str:
         x = parts[0] if len(parts) == 1 else self.graph.node("Add", *parts)
         weight, bias = (self.graph.constant(self.weights[f"{name}.{part}"]) for part in ("weight", "bias"))
-        return self.graph.node("LayerNormalization", x, weight, bias, axis=-1, epsilon=EPSILON)
+        return self.graph.node("LayerNormalization", x, weight, bias, axis=-1, epsilon=self.shape.eps)
 
     def _head(self, x: str) -> list[str | int]:
         graph = self.graph

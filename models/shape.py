@@ -28,6 +28,7 @@ class Shape:
     activation: Literal["relu", "gelu"] = "relu"
     pooling: Literal["mean", "cls"] = "mean"
     head: Literal["classify", "tokens", "spans"] = "classify"
+    eps: float = 1e-12
 
     @property
     def parameters(self) -> int:
