@@ -70,18 +70,18 @@ class Walk:
 
     def _head(self, x: str) -> list[str | int]:
         graph = self.graph
-        weight = graph.constant(np.ascontiguousarray(self.weights["head.weight"].T))
-        outputs = len(self.weights["head.bias"])
+        weight, bias = self.weights["head.weight"], self.weights["head.bias"]
         if self.shape.head == "classify":
-            # One row a product: a product over all rows takes another kernel when it has only one.
-            weight = graph.constant(np.ascontiguousarray(self.weights["head.weight"].T[None]))
-            x = self._pool(x)
-        y = graph.node("Add", graph.node("MatMul", x, weight), graph.constant(self.weights["head.bias"]))
-        if self.shape.head != "classify":
-            graph.rename(y, "logits")
-            return ["rows", "width", outputs]
-        graph.rename(graph.node("Squeeze", y, graph.ints(1)), "logits")
-        return ["rows", outputs]
+            # Weight times column: a product over all rows takes another kernel when it has only one.
+            column = graph.node("Reshape", self._pool(x), graph.ints(-1, self.shape.hidden, 1))
+            y = graph.node("MatMul", graph.constant(weight), column)
+            graph.rename(
+                graph.node("Add", graph.node("Squeeze", y, graph.ints(2)), graph.constant(bias)), "logits"
+            )
+            return ["rows", len(bias)]
+        y = graph.node("MatMul", x, graph.constant(np.ascontiguousarray(weight.T)))
+        graph.rename(graph.node("Add", y, graph.constant(bias)), "logits")
+        return ["rows", "width", len(bias)]
 
     def _pool(self, x: str) -> str:
         """[rows, 1, hidden]: the first token, or the mean over the tokens that stand."""
@@ -125,7 +125,7 @@ class FloatBlocks:
         return self.dense(f"layers.{layer}.ffn_out", y)
 
     def dense(self, name: str, x: str) -> str:
-        """x W^T + b for a Linear of torch's layout."""
+        """The product x W^T + b of a Linear in torch's layout."""
         self.taps[name] = x
         weight = self.graph.constant(np.ascontiguousarray(self.weights[f"{name}.weight"].T))
         product = self.graph.node("MatMul", x, weight)

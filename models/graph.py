@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 MICROSOFT = "com.microsoft"
+Attribute = int | float | str | Sequence[int]
 OPSET = 20
 FLOAT, INT8, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.INT32, TensorProto.INT64
 
@@ -38,7 +39,7 @@ class GraphBuilder:
         return self.constant(np.array(values, np.int64))
 
     def nodes(
-        self, op: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: object
+        self, op: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Attribute
     ) -> list[str]:
         """Adds a node and names its outputs."""
         self._count += 1
@@ -46,9 +47,9 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(op, list(inputs), names, domain=domain, **attributes))
         return names
 
-    def node(self, op: str, *inputs: str, domain: str = "", **attributes: object) -> str:
+    def node(self, op: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
         """Adds a node of one output and names it."""
-        return self.nodes(op, *inputs, domain=domain, **attributes)[0]
+        return self.nodes(op, *inputs, outputs=1, domain=domain, **attributes)[0]
 
     def rename(self, value: str, name: str) -> str:
         """Gives a value a name of its own, to be an output."""
@@ -56,7 +57,7 @@ class GraphBuilder:
         return name
 
     def model(
-        self, inputs: dict[str, Sequence[str]], outputs: dict[str, Sequence[str | int]]
+        self, inputs: Mapping[str, Sequence[str]], outputs: Mapping[str, Sequence[str | int]]
     ) -> onnx.ModelProto:
         """The checked model; inputs are int64, outputs float32, dimensions named or fixed."""
         graph = helper.make_graph(

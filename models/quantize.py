@@ -1,0 +1,220 @@
+"""A float network as an int8 graph whose answers cannot depend on batch mates.
+
+Every dense layer multiplies unsigned 8-bit activations by signed 7-bit weights (-63..63, one scale an
+output column). Two products of 255 x 63 fit 16 bits, so the instruction that CPUs without VNNI use
+(VPMADDUBSW) cannot saturate: the same integers come out of every CPU.
+
+Activation scales are constants: one scale a channel, found on calibration texts and folded into the
+weights around it (cross-layer equalisation as in Nagel et al. 2019, arXiv 1906.04721, and the
+smoothing of SmoothQuant, Xiao et al. 2022, arXiv 2211.10438), so that the graph quantises with scale 1.
+ReLU costs nothing: the 8-bit output of the first dense layer of the feed-forward half has zero point 0
+and clips what is negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from models.export import Walk, Weights, float_model
+from models.graph import FLOAT, MICROSOFT, GraphBuilder
+from models.shape import Shape
+
+Floats = NDArray[np.float32]
+SAMPLE_ROWS = 1024
+ALPHAS = (0.0, 0.25, 0.4, 0.5, 0.6, 0.75)
+CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+WEIGHT_CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8)
+WEIGHT_TOP = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One dense layer in integers: y = (round(x / step) . weight) * scale + bias, column by column.
+
+    `step` is the activation's scale by channel; signed activations have zero point 128, those after a
+    ReLU 0. `error` is the mean squared error over the mean square of the float output.
+    """
+
+    step: Floats  # [inputs]
+    signed: bool
+    weight: NDArray[np.int8]  # [inputs, outputs]
+    scale: Floats  # [outputs]
+    bias: Floats  # [outputs]
+    error: float
+
+    @property
+    def zero(self) -> int:
+        """Zero point of the activation."""
+        return 128 if self.signed else 0
+
+
+def calibrate(shape: Shape, weights: Weights, texts: Iterable[NDArray[np.int64]]) -> dict[str, Floats]:
+    """Inputs of every dense layer over the texts' ids, each unpadded: SAMPLE_ROWS tokens drawn evenly.
+
+    Returns:
+        Layer name to [tokens, channels].
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    model = float_model(shape, weights, tapped=True).SerializeToString()
+    session = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs() if output.name != "logits"]
+    seen: dict[str, list[Floats]] = {name: [] for name in names}
+    for ids in texts:
+        feed = {"input_ids": ids[None], "attention_mask": np.ones_like(ids)[None]}
+        for name, value in zip(names, session.run(names, feed), strict=True):
+            seen[name].append(value)
+    return {name: np.concatenate(values) for name, values in seen.items()}
+
+
+def fit_site(x: Floats, weight: Floats, bias: Floats, *, signed: bool) -> Site:
+    """The steps and integer weights that disturb the layer's output least on `x` [tokens, inputs].
+
+    Args:
+        x: Inputs seen in calibration.
+        weight: [inputs, outputs].
+        bias: [outputs].
+        signed: False after a ReLU.
+    """
+    peak = np.maximum(np.abs(x).max(axis=0), 1e-6)  # [inputs]
+    strength = np.maximum(np.abs(weight).max(axis=1), 1e-6)
+    sample = x[:: max(1, len(x) // SAMPLE_ROWS)]
+    best: Site | None = None
+    for alpha in ALPHAS:
+        smooth = peak**alpha / strength ** (1 - alpha) if alpha else np.ones_like(peak)
+        top = float((peak / smooth).max())
+        for clip in CLIPS:
+            step = (smooth * top * clip / (127 if signed else 255)).astype(np.float32)
+            site = _site(sample, weight, bias, step, signed=signed)
+            if best is None or site.error < best.error:
+                best = site
+    assert best is not None, "there is at least one candidate. This is a bug."
+    return best
+
+
+def _site(x: Floats, weight: Floats, bias: Floats, step: Floats, *, signed: bool) -> Site:
+    """The site at these steps, its bias corrected for the mean error on `x`."""
+    columns = weight * step[:, None]
+    integers, scale = quantize_columns(columns)
+    zero = 128 if signed else 0
+    rounded = np.clip(np.rint(x / step) + zero, 0, 255) - zero
+    exact = x @ weight
+    difference = exact - (rounded.astype(np.float32) @ integers.astype(np.float32)) * scale
+    shift = difference.mean(axis=0)
+    error = float(((difference - shift) ** 2).mean() / np.maximum((exact**2).mean(), 1e-12))
+    return Site(step, signed, integers, scale, (bias + shift).astype(np.float32), error)
+
+
+def quantize_columns(columns: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """Signed 7-bit integers and one scale a column, clipped where that lowers the squared error."""
+    peak = np.maximum(np.abs(columns).max(axis=0), 1e-12)
+    best = np.full(columns.shape[1], np.inf)
+    scale = peak / WEIGHT_TOP
+    for clip in WEIGHT_CLIPS:
+        trial = peak * clip / WEIGHT_TOP
+        error = ((np.clip(np.rint(columns / trial), -WEIGHT_TOP, WEIGHT_TOP) * trial - columns) ** 2).sum(
+            axis=0
+        )
+        scale, best = np.where(error < best, trial, scale), np.minimum(best, error)
+    integers = np.clip(np.rint(columns / scale), -WEIGHT_TOP, WEIGHT_TOP).astype(np.int8)
+    return integers, scale.astype(np.float32)
+
+
+def fit_sites(shape: Shape, weights: Weights, inputs: Mapping[str, Floats]) -> dict[str, Site]:
+    """A Site for every dense layer whose inputs were seen."""
+    relu = shape.activation == "relu"
+    return {
+        name: fit_site(
+            x,
+            np.ascontiguousarray(weights[f"{name}.weight"].T),
+            weights[f"{name}.bias"],
+            signed=not (relu and name.endswith("ffn_out")),
+        )
+        for name, x in inputs.items()
+    }
+
+
+class IntegerBlocks:
+    """Dense layers in 8-bit integers, at the scales of `sites`."""
+
+    def __init__(
+        self, graph: GraphBuilder, shape: Shape, weights: Weights, sites: Mapping[str, Site]
+    ) -> None:
+        self.graph, self.shape, self.weights, self.sites = graph, shape, weights, sites
+        self.one = graph.constant(np.float32(1))
+
+    def embed(self, ids: str) -> str:
+        """Rows of an int8 table with one scale a row."""
+        table = self.weights["embed.word"]
+        scale = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-12).astype(np.float32) / 127
+        integers = np.rint(table / scale).astype(np.int8)
+        graph = self.graph
+        rows = graph.node("Cast", graph.node("Gather", graph.constant(integers), ids), to=FLOAT)
+        return graph.node("Mul", rows, graph.node("Gather", graph.constant(scale), ids))
+
+    def attend(self, layer: int, x: str, mask: str, shape: str) -> str:
+        """QAttention of onnxruntime at static scales, then the output projection."""
+        graph, hidden = self.graph, self.shape.hidden
+        qkv, out = self.sites[f"layers.{layer}.qkv"], self.sites[f"layers.{layer}.out"]
+        fold = np.concatenate([np.ones(2 * hidden, np.float32), 1 / out.step])
+        rows = graph.node(
+            "Reshape", self._rounded(x, qkv), graph.node("Concat", shape, graph.ints(hidden), axis=0)
+        )
+        context = graph.node(
+            "QAttention",
+            *(rows, graph.constant(qkv.weight), graph.constant(qkv.bias * fold), self.one),
+            *(graph.constant(qkv.scale * fold), mask, self._zero(qkv), self._zeros(qkv)),
+            domain=MICROSOFT,
+            num_heads=self.shape.heads,
+        )
+        flat = graph.node("Reshape", context, graph.ints(-1, hidden))
+        return self._dense(graph.node("QuantizeLinear", flat, self.one, self._zero(out)), out)
+
+    def feed_forward(self, layer: int, x: str) -> str:
+        """Dense, activation, dense; with ReLU the integers between them never become floats."""
+        inner, outer = self.sites[f"layers.{layer}.ffn_in"], self.sites[f"layers.{layer}.ffn_out"]
+        rounded = self._rounded(x, inner)
+        if self.shape.activation == "relu":
+            return self._dense(self._dense(rounded, inner, into=outer), outer)
+        return self._dense(self._rounded(self.graph.node("Gelu", self._dense(rounded, inner)), outer), outer)
+
+    def _rounded(self, x: str, site: Site) -> str:
+        scaled = self.graph.node("Mul", x, self.graph.constant(1 / site.step))
+        return self.graph.node("QuantizeLinear", scaled, self.one, self._zero(site))
+
+    def _dense(self, x: str, site: Site, into: Site | None = None) -> str:
+        """Float output, or 8-bit integers at the steps of the site that takes them."""
+        fold = np.float32(1) if into is None else 1 / into.step
+        scale = (site.scale * fold).astype(np.float32)
+        bias = np.rint(site.bias * fold / scale).astype(np.int32)
+        inputs = [x, self.one, self._zero(site), self.graph.constant(site.weight)]
+        inputs += [self.graph.constant(scale), self._zeros(site), self.graph.constant(bias)]
+        if into is not None:
+            inputs += [self.one, self._zero(into)]
+        return self.graph.node("QGemm", *inputs, domain=MICROSOFT, alpha=1.0, transA=0, transB=0)
+
+    def _zero(self, site: Site) -> str:
+        return self.graph.constant(np.uint8(site.zero))
+
+    def _zeros(self, site: Site) -> str:
+        return self.graph.constant(np.zeros(len(site.scale), np.int8))
+
+
+def integer_model(shape: Shape, weights: Weights, sites: Mapping[str, Site]) -> onnx.ModelProto:
+    """The network with integer dense layers and an integer embedding table; head and norms stay float32."""
+    graph = GraphBuilder()
+    return Walk(graph, shape, weights, IntegerBlocks(graph, shape, weights, sites)).model()
+
+
+def quantized(
+    shape: Shape, weights: Weights, texts: Iterable[NDArray[np.int64]]
+) -> tuple[onnx.ModelProto, dict[str, Site]]:
+    """The int8 graph, calibrated on texts' ids (special tokens included), and its sites."""
+    sites = fit_sites(shape, weights, calibrate(shape, weights, texts))
+    return integer_model(shape, weights, sites), sites
