@@ -125,3 +125,21 @@ class BadBundle(ServeError):
     """A bundle that must not be served; raised at start-up and by tools, never by a request."""
 
     status, code, title = 500, "bad_bundle", "Bad bundle"
+
+
+class UnsupportedEncoding(ServeError):
+    """The body is compressed."""
+
+    status, code, title = 415, "unsupported_encoding", "Content encoding not supported"
+
+
+class BodyTooSlow(ServeError):
+    """The body was not in when the deadline passed."""
+
+    status, code, title = 408, "body_too_slow", "Body too slow"
+
+
+class HeadTooLarge(ServeError):
+    """The request's head, its path and headers, is over the limit."""
+
+    status, code, title = 431, "head_too_large", "Request head too large"
