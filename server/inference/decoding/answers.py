@@ -1,0 +1,80 @@
+"""Extractive question answering: the best spans of the context. Sees windows' merged scores, no window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server.errors import BadBundle, BadOption
+from server.inference.decoding.scores import Scores, by_token
+from server.inference.decoding.span_table import SpanTable
+from server.inference.manifest import Manifest
+from server.inference.values import Answers, Encoded, Options, Span
+
+TOP_K = 1
+"""How many answers are given when the caller does not say."""
+
+MOST_ANSWERS = 20
+"""How many answers a caller may ask for."""
+
+LONGEST_ANSWER = 256
+"""How many characters a caller may allow an answer."""
+
+
+class AnswersDecoder:
+    """Every span of the context competes in one softmax of start plus end logits, over all windows.
+
+    Windows are merged token by token first, so a span has one score, wherever windows lie. Where the
+    bundle can say "no answer", the first token's start plus end, the least of all windows (as SQuAD 2.0
+    does it, Rajpurkar et al. 2018), takes part in that softmax: its share is `no_answer_score`. Further
+    answers never overlap better ones. `threshold` drops answers under it.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        if manifest.no_answer and not manifest.layout.prefix:
+            raise BadBundle(f"The bundle {manifest.name} knows no_answer, but has no token before the text.")
+        self._no_answer = manifest.no_answer
+        self._longest = manifest.max_answer_chars
+
+    def decode(self, encoded: Encoded, logits: Sequence[NDArray[np.float32]], options: Options) -> Answers:
+        """See `Decoder`.
+
+        Raises:
+            BadOption: `top_k` or `max_answer_chars` are out of range.
+        """
+        wanted, longest = _limits(options, self._longest)
+        scores = by_token(encoded, logits, 2)
+        null = min(float(np.sum(rows[0], dtype=np.float64)) for rows in logits) if self._no_answer else None
+        table = SpanTable(*_visible(encoded.offsets, scores), longest)
+        total = table.log_total if null is None else float(np.logaddexp(table.log_total, null))
+        context = encoded.text.second or ""
+        found = [
+            Span(context[start:end], start, end, min(1.0, float(np.exp(score - total))))
+            for score, start, end in table.best(wanted)
+        ]
+        lowest = options.threshold or 0.0
+        return Answers(
+            tuple(span for span in found if span.score >= lowest),
+            None if null is None else min(1.0, float(np.exp(null - total))),
+        )
+
+
+def _limits(options: Options, longest: int) -> tuple[int, int]:
+    """How many answers, and of how many characters."""
+    wanted = TOP_K if options.top_k is None else options.top_k
+    longest = longest if options.max_answer_chars is None else options.max_answer_chars
+    if not 1 <= wanted <= MOST_ANSWERS:
+        raise BadOption(f"top_k is {wanted}; for answers it may be 1 to {MOST_ANSWERS}.")
+    if options.max_answer_chars is not None and not 1 <= longest <= LONGEST_ANSWER:
+        raise BadOption(f"max_answer_chars is {longest}; it may be 1 to {LONGEST_ANSWER}.")
+    return wanted, longest
+
+
+def _visible(offsets: NDArray[np.int32], scores: Scores) -> tuple[NDArray[np.int32], Scores]:
+    """Tokens with characters of their own; one without lends its scores to the token before it."""
+    visible = np.flatnonzero(offsets[:, 1] > offsets[:, 0])
+    if not len(visible):
+        return offsets[:0], scores[:0]
+    return offsets[visible], np.maximum.reduceat(scores, visible, axis=0)
