@@ -17,6 +17,7 @@ let served = [];
 let model = null;
 let shown = null; // what the reply shows: { model, texts, answer } or { problem }, null while there is nothing
 let running = null; // AbortController of the question under way
+let own = false; // whether the text is the visitor's own, no example
 let pause = 0;
 let sayLater = 0;
 
@@ -87,6 +88,7 @@ function forget() {
 
 /** While one writes: a blank field is no question, and a half-composed word is no text. */
 function written(event) {
+  own = true;
   showAsk();
   if (event.isComposing) return;
   if (blank()) return forget();
@@ -95,6 +97,7 @@ function written(event) {
 }
 
 function take([, ...words]) {
+  own = false;
   fields.forEach((field, i) => (field.value = words[i] ?? ""));
   showAsk();
   run();
@@ -112,7 +115,9 @@ function chooseModel(name) {
   $("second-field").hidden = used() < 2;
   $("about").replaceChildren(...drawAbout(model));
   forget();
-  take(examplesFor(model)[0]);
+  if (!own || blank()) return take(examplesFor(model)[0]);
+  showAsk();
+  run();
 }
 
 function chooseTask(task) {
@@ -120,6 +125,7 @@ function chooseTask(task) {
   $("model").replaceChildren(...choices);
   $("model-row").hidden = choices.length < 2;
   history.replaceState(null, "", `#${task}`);
+  own = false;
   chooseModel(choices[0].value);
 }
 
