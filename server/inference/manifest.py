@@ -26,14 +26,14 @@ class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all parts of the manifest: frozen, by keyword, nothing unknown."""
 
 
-class LabelName(Part, kw_only=True):
+class LabelName(Part, frozen=True, kw_only=True):
     """A label as the data has it and as people read it."""
 
     label: str
     name: str
 
 
-class FileDigest(Part, kw_only=True):
+class FileDigest(Part, frozen=True, kw_only=True):
     """One file of the bundle, by its path inside the folder."""
 
     path: str
@@ -41,7 +41,7 @@ class FileDigest(Part, kw_only=True):
     bytes: int
 
 
-class Layout(Part, kw_only=True):
+class Layout(Part, frozen=True, kw_only=True):
     """How a text becomes network inputs.
 
     One text is `prefix + tokens + suffix`; two are `prefix + first + middle + second + suffix`, with
@@ -61,7 +61,7 @@ class Layout(Part, kw_only=True):
     outputs: tuple[str, ...] = ("logits",)
 
 
-class Graph(Part, kw_only=True):
+class Graph(Part, frozen=True, kw_only=True):
     """One ONNX file, with what it asks of the CPU; the first that fits is served.
 
     `cpu` lists features in the words of /proc/cpuinfo (avx2, avx512_vnni, asimddp); none means any CPU.
@@ -74,7 +74,7 @@ class Graph(Part, kw_only=True):
     max_rows: Positive = 64
 
 
-class CostCurve(Part, kw_only=True):
+class CostCurve(Part, frozen=True, kw_only=True):
     """Seconds of one run on one thread, measured at packing; only its shape is trusted elsewhere.
 
     `seconds[i][j]` is a run of `rows[i]` rows at `widths[j]`. `widths` are also the only widths run.
@@ -86,7 +86,7 @@ class CostCurve(Part, kw_only=True):
     seconds: tuple[tuple[float, ...], ...]
 
 
-class DataDigest(Part, kw_only=True):
+class DataDigest(Part, frozen=True, kw_only=True):
     """One data file that went into the weights."""
 
     source: str
@@ -95,7 +95,7 @@ class DataDigest(Part, kw_only=True):
     rows: int
 
 
-class Lineage(Part, kw_only=True):
+class Lineage(Part, frozen=True, kw_only=True):
     """Where the weights come from."""
 
     base: str
@@ -109,7 +109,7 @@ class Lineage(Part, kw_only=True):
     notes: str = ""
 
 
-class Quality(Part, kw_only=True):
+class Quality(Part, frozen=True, kw_only=True):
     """One measured score of this very bundle, through the server's own path."""
 
     metric: str
@@ -126,7 +126,7 @@ class Quality(Part, kw_only=True):
     notes: str = ""
 
 
-class Expected(Part, kw_only=True):
+class Expected(Part, frozen=True, kw_only=True):
     """The best answer to a golden example: a label, an entity type, or an answer's text.
 
     `start` and `end` are given for entities and answers; `label` is empty where nothing is to be found.
@@ -138,7 +138,7 @@ class Expected(Part, kw_only=True):
     end: int | None = None
 
 
-class Golden(Part, kw_only=True):
+class Golden(Part, frozen=True, kw_only=True):
     """An input with the answer that was seen at packing, asked again at every start."""
 
     text: str
@@ -146,7 +146,7 @@ class Golden(Part, kw_only=True):
     expected: Expected
 
 
-class Terms(Part, kw_only=True):
+class Terms(Part, frozen=True, kw_only=True):
     """The terms of the weights, which are the data's and the base's, not the code's."""
 
     name: str
@@ -154,7 +154,7 @@ class Terms(Part, kw_only=True):
     commercial_use: bool | None
 
 
-class Manifest(Part, kw_only=True):
+class Manifest(Part, frozen=True, kw_only=True):
     """The whole of bundle.json."""
 
     schema: int
