@@ -11,7 +11,6 @@ import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -53,8 +52,6 @@ class Cutter:
             {number for token, number in vocabulary.items() if _MARKUP.fullmatch(token)}
             | _unknown(description["model"], vocabulary)
         )
-        self._is_blank = np.zeros(max(vocabulary.values()) + 1, dtype=np.bool_)
-        self._is_blank[list(self._blank)] = True
         self._alone = lru_cache(_REMEMBERED_CHARACTERS)(self._cut_character)
 
     def cut(self, text: str) -> Pieces:
@@ -63,10 +60,9 @@ class Cutter:
         numbers, spans = encoding.ids, encoding.offsets
         if not self._suspect.isdisjoint(numbers):
             tokens = self._refined(text, numbers, spans)
-            numbers, spans = [token[0] for token in tokens], [token[1:] for token in tokens]
-        ids = np.array(numbers, dtype=np.int64)
-        raw = np.fromiter(chain.from_iterable(spans), np.int32, 2 * len(ids)).reshape(-1, 2)
-        return Pieces(ids, tidy(text, raw, self._is_blank[ids]))
+            numbers, spans = [token[0] for token in tokens], [(start, end) for _, start, end in tokens]
+        blanks = [number in self._blank for number in numbers]
+        return Pieces(np.array(numbers, dtype=np.int64), tidy(text, spans, blanks))
 
     def _refined(self, text: str, numbers: list[int], spans: list[tuple[int, int]]) -> list[Token]:
         """The tokens with every unknown or markup-like one of several characters cut further."""
@@ -96,8 +92,10 @@ class Cutter:
         """Known characters; halved where together they are still unknown (a word past the length limit)."""
         if start == end:
             return []
+        if end - start == 1:
+            return [(number, start, end) for number in self._alone(text[start])]
         encoding = self._tokenizer.encode(text[start:end], add_special_tokens=False)
-        if end - start > 1 and not self._suspect.isdisjoint(encoding.ids):
+        if not self._suspect.isdisjoint(encoding.ids):
             middle = (start + end) // 2
             return self._cut_run(text, start, middle) + self._cut_run(text, middle, end)
         return [
