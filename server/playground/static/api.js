@@ -35,10 +35,10 @@ async function call(path, init) {
 
 const headersFor = (key) => (key ? { Authorization: `Bearer ${key}` } : {});
 
-/** The body that asks `model` about the texts; a default is not spelled out. */
-export function bodyFor(model, texts, only) {
+/** The body that asks `model` about the texts; a task's default model is not spelled out. */
+function bodyFor(model, texts) {
   const fields = Object.fromEntries(FIELDS[model.task].map((field, i) => [field, texts[i]]));
-  return { ...fields, ...(only ? {} : { model: model.name }), ...OPTIONS[model.task] };
+  return { ...fields, ...(model.default ? {} : { model: model.name }), ...OPTIONS[model.task] };
 }
 
 /** Milliseconds by stage, from a Server-Timing header such as `queue;dur=0.1, infer;dur=0.9`. */
@@ -76,9 +76,9 @@ export async function ask(model, texts, key, signal) {
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** A command for a shell that asks the same. */
-export function curlFor(model, texts, only, keyed) {
+export function curlFor(model, texts, keyed) {
   const lines = [`curl -s ${location.origin}/v1/${model.task}`, `-H 'Content-Type: application/json'`];
   if (keyed) lines.push(`-H "Authorization: Bearer $QINGMO_KEY"`);
-  lines.push(`-d ${quoted(JSON.stringify(bodyFor(model, texts, only)))}`);
+  lines.push(`-d ${quoted(JSON.stringify(bodyFor(model, texts)))}`);
   return lines.join(" \\\n  ");
 }

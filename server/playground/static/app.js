@@ -54,7 +54,7 @@ function showReply() {
 function showAsk() {
   LABELS[model.task].forEach((word, i) => ($(["first-label", "second-label"][i]).textContent = t(word)));
   fields.forEach((field, i) => (counts[i].textContent = field.value ? t("characters")([...field.value].length) : ""));
-  $("call").textContent = curlFor(model, texts(), ofTask(model.task).length === 1, Boolean($("key").value));
+  $("call").textContent = curlFor(model, texts(), Boolean($("key").value));
 }
 
 /** Asks the server now; an older question is dropped, whatever it would have answered. */
@@ -121,12 +121,12 @@ function chooseModel(name) {
 }
 
 function chooseTask(task) {
-  const choices = ofTask(task).map((item) => new Option(item.title || item.name, item.name));
+  const choices = ofTask(task).map((item) => new Option(item.title || item.name, item.name, item.default, item.default));
   $("model").replaceChildren(...choices);
   $("model-row").hidden = choices.length < 2;
   history.replaceState(null, "", `#${task}`);
   own = false;
-  chooseModel(choices[0].value);
+  chooseModel($("model").value);
 }
 
 function taskButton(task, chosen) {

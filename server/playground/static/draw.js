@@ -147,11 +147,12 @@ function quality(item) {
 }
 
 /** What the server says of a model, as rows of a definition list. */
-export function drawAbout({ name, version, quality: scores = [], terms }) {
+export function drawAbout({ name, version, parameters, quality: scores, terms }) {
   const short = node("code", "", version.slice(0, 12));
   short.title = version;
   const row = (word, ...values) => node("div", "", node("dt", "", t(word)), ...values);
   const rows = [row("name", node("dd", "", node("code", "", name))), row("version", node("dd", "", short))];
+  rows.push(row("parameters", node("dd", "", t("count")(parameters))));
   if (scores.length) rows.push(row("quality", ...scores.map(quality)));
   const use = t("commercial")[String(terms.commercial_use)];
   return [...rows, row("terms", node("dd", "", terms.name, " · ", use))];
