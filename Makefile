@@ -24,14 +24,14 @@ check: .venv/dev ## format, lint, types, import contracts, docs in step with the
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m docs.generate --check
 
 format: .venv/dev ## put code into the house's format, and mend what lint can mend
 	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
 docs: .venv/dev ## write the generated parts of the docs and the README anew
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 bench: .venv/dev ## measure this machine: the student against BERT-base, engine and server
 	@$(BIN)/qingmo-loadtest bench
