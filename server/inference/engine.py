@@ -1,0 +1,247 @@
+"""All models of a process over one pool of threads: what the HTTP API and the command line talk to."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from server.errors import (
+    BadBundle,
+    Expired,
+    NotReady,
+    Overloaded,
+    ShuttingDown,
+    UnknownModel,
+    WrongTask,
+)
+from server.inference.admission import LineLimits
+from server.inference.batching import Lane
+from server.inference.bundle import Bundle
+from server.inference.check import check_texts
+from server.inference.job import Done, Job
+from server.inference.line import Line
+from server.inference.predictor import Predictor
+from server.inference.probe import Probe
+from server.inference.readahead import answers_in_order
+from server.inference.values import Answer, Answered, Encoded, Options, Task, Text, Timings
+
+T = TypeVar("T")
+
+_INLINE_CHARS = 2_000
+"""More characters than these in a request are encoded and decoded beside the event loop, not in it."""
+
+_SOONEST_RETRY_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine takes: characters a text, what may wait in each lane, characters in encoding."""
+
+    max_text_chars: int = 50_000
+    max_line_seconds: float = 2.0
+    max_line_tickets: int = 10_000
+    max_encoding_chars: int = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One call of `answer`."""
+
+    predictor: Predictor
+    texts: Sequence[Text]
+    options: Options
+    deadline: float
+    job: Job
+    reply: asyncio.Future[Done]
+
+
+class Engine:
+    """Answers texts. `answer` is called from one event loop, everything else from any thread.
+
+    Args:
+        bundles: With different names; the first of a task is the task's default.
+        threads: Of the inference pool, shared by all models.
+        limits: What is taken.
+        probe: Told what happens inside.
+
+    Raises:
+        BadBundle: No bundles, two of one name, or one whose parts do not go together.
+    """
+
+    def __init__(self, bundles: Sequence[Bundle], *, threads: int, limits: Limits, probe: Probe) -> None:
+        names = [bundle.manifest.name for bundle in bundles]
+        if not names:
+            raise BadBundle("There is no bundle to serve.")
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise BadBundle(f"Two bundles have the name {twice}.")
+        self.predictors: Mapping[str, Predictor] = {
+            bundle.manifest.name: Predictor(bundle) for bundle in bundles
+        }
+        self._limits = limits
+        line_limits = LineLimits(limits.max_line_tickets, limits.max_line_seconds)
+        self._line = Line(self.predictors, threads=threads, limits=line_limits, probe=probe)
+        self._helpers = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="text")
+        self._encoding_chars = 0
+        self._seconds_a_char = 0.0
+        self._active = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._started = False
+        self._closing = False
+
+    def start(self) -> None:
+        """Open all graphs, warm up and self-test, then start the pool.
+
+        Raises:
+            BadBundle: A bundle must not be served.
+        """
+        for predictor in self.predictors.values():
+            predictor.start()
+        self._line.start()
+        self._started = True
+
+    def find(self, task: Task, model: str | None) -> Predictor:
+        """The predictor for a task, by name or by default.
+
+        Raises:
+            UnknownModel: No such name, or no model for the task.
+            WrongTask: The model does another task.
+        """
+        if model is None:
+            for predictor in self.predictors.values():
+                if predictor.task is task:
+                    return predictor
+            raise UnknownModel(f"No model for the task {task} is served.")
+        found = self.predictors.get(model)
+        if found is None:
+            raise UnknownModel(f"No model of that name is served; there are: {', '.join(self.predictors)}.")
+        if found.task is not task:
+            raise WrongTask(f"The model {model} does the task {found.task}, not {task}.")
+        return found
+
+    @property
+    def ready(self) -> bool:
+        """Whether answers are given: started, not draining, no dead thread."""
+        return not self.why_not_ready
+
+    @property
+    def why_not_ready(self) -> str:
+        """A sentence; empty when ready."""
+        if self._closing:
+            return "The server is shutting down and takes nothing new."
+        if not self._started:
+            return "The models are still warming up."
+        return self._line.why_dead
+
+    async def answer(
+        self, predictor: Predictor, texts: Sequence[Text], options: Options, *, deadline: float | None
+    ) -> Answered:
+        """Answer the texts of one request, all or none. Cancelling frees their places in the line.
+
+        Args:
+            predictor: From `find`.
+            texts: Checked here.
+            options: For the decoder.
+            deadline: On time.monotonic(), in seconds.
+
+        Raises:
+            ServeError: A refusal, Expired or ModelFailed.
+        """
+        self._refuse_unless_ready()
+        check_texts(texts, predictor.task, self._limits.max_text_chars)
+        if not texts:
+            return Answered((), Timings())
+        end = math.inf if deadline is None else deadline
+        left = end - time.monotonic()
+        if left <= 0:
+            raise Expired("The deadline had passed before the work could begin.")
+        reply: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        request = _Request(predictor, texts, options, end, Job(reply), reply)
+        timer = asyncio.timeout(None if deadline is None else left)
+        self._active += 1
+        self._quiet.clear()
+        try:
+            async with timer:
+                return await self._answer(request)
+        except TimeoutError:
+            raise Expired("The deadline passed before the answer was there.") from None
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._quiet.set()
+            if not request.job.over:
+                self._line.cancel(request.job, "expired" if timer.expired() else "cancelled")
+
+    def answers(self, predictor: Predictor, texts: Iterable[Text], options: Options) -> Iterator[Answer]:
+        """Answer any number of texts, such as a file's, in order and at full throughput.
+
+        Raises:
+            ServeError: A text cannot be answered (with its index, at its turn), or the engine cannot.
+        """
+        self._refuse_unless_ready()
+        return answers_in_order(self._line, predictor, texts, options, self._limits.max_text_chars)
+
+    async def drain(self, limit_seconds: float) -> bool:
+        """Refuse new requests and wait until those accepted are answered; True if all were in time."""
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), limit_seconds)
+        return not self._active
+
+    def close(self) -> None:
+        """Refuse what still waits and end all threads."""
+        self._closing = True
+        self._line.close()
+        self._helpers.shutdown(wait=False, cancel_futures=True)
+
+    async def _answer(self, request: _Request) -> Answered:
+        predictor, texts = request.predictor, request.texts
+        self._line.refuse_early(predictor.name, Lane.SINGLE if len(texts) == 1 else Lane.BULK, len(texts))
+        chars = sum(len(text.first) + len(text.second or "") for text in texts)
+        encoded, tokenise = await self._work(chars, lambda: [predictor.encode(text) for text in texts])
+        lane = Lane.SINGLE if sum(len(each.examples) for each in encoded) == 1 else Lane.BULK
+        predictor.fill(request.job, encoded, time.monotonic(), request.deadline, lane)
+        self._line.submit(request.job)
+        done = await request.reply
+        answers, decode = await self._work(chars, lambda: _decode_all(request, encoded, done))
+        return Answered(answers, Timings(done.queue, tokenise, done.infer, decode))
+
+    async def _work(self, chars: int, work: Callable[[], T]) -> tuple[T, float]:
+        """Do short work here and long work in a helper thread; the result and its seconds."""
+        if chars <= _INLINE_CHARS:
+            return _timed(work)
+        if self._encoding_chars and self._encoding_chars + chars > self._limits.max_encoding_chars:
+            raise Overloaded(
+                f"Long texts of {self._encoding_chars} characters are being read already.",
+                retry_after_seconds=max(_SOONEST_RETRY_SECONDS, self._encoding_chars * self._seconds_a_char),
+            )
+        self._encoding_chars += chars
+        try:
+            result, seconds = await asyncio.get_running_loop().run_in_executor(self._helpers, _timed, work)
+        finally:
+            self._encoding_chars -= chars
+        self._seconds_a_char = seconds / chars
+        return result, seconds
+
+    def _refuse_unless_ready(self) -> None:
+        why = self.why_not_ready
+        if why:
+            raise ShuttingDown(why) if self._closing else NotReady(why)
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    began = time.perf_counter()
+    return work(), time.perf_counter() - began
+
+
+def _decode_all(request: _Request, encoded: Sequence[Encoded], done: Done) -> tuple[Answer, ...]:
+    rows = iter(done.logits)
+    decode = request.predictor.decode
+    return tuple(decode(each, [next(rows) for _ in each.examples], request.options) for each in encoded)
