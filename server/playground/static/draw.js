@@ -121,21 +121,25 @@ export const draw = (model, texts, result) => DRAWERS[model.task](result, model,
 
 const total = (word, ms) => node("span", "", t(word), " ", node("strong", "", duration(ms)));
 
-/** The server's stages as one bar, cut by stage, and the round trip beside their sum. */
+const piece = (stage, ms) => {
+  const made = node("span", `stage-${stage}`);
+  made.style.setProperty("--ms", ms);
+  return made;
+};
+
+/** The server's time as one bar, cut by stage (what is left is HTTP), and the round trip beside it. */
 export function drawTiming({ stages, roundTrip }) {
   const known = STAGES.filter((stage) => stage in stages);
-  const strip = node("div", "strip");
-  strip.setAttribute("aria-hidden", "true");
-  const list = node("dl", "stages");
-  for (const stage of known) {
-    const piece = node("span", `stage-${stage}`);
-    piece.style.setProperty("--ms", stages[stage]);
-    strip.append(piece);
-    list.append(node("div", `stage-${stage}`, node("dt", "", t(stage)), node("dd", "", duration(stages[stage]))));
-  }
+  if (!known.length) return [node("p", "total", total("roundTrip", roundTrip))];
   const inside = known.reduce((sum, stage) => sum + stages[stage], 0);
-  const totals = node("p", "total", ...(known.length ? [total("stages", inside)] : []), total("roundTrip", roundTrip));
-  return known.length ? [totals, strip, list] : [totals];
+  const server = Math.max(stages.total ?? 0, inside);
+  const strip = node("div", "strip", ...known.map((stage) => piece(stage, stages[stage])), piece("rest", server - inside));
+  strip.setAttribute("aria-hidden", "true");
+  const rows = known.map((stage) =>
+    node("div", `stage-${stage}`, node("dt", "", t(stage)), node("dd", "", duration(stages[stage]))),
+  );
+  const totals = node("p", "total", total("server", server), total("roundTrip", roundTrip));
+  return [totals, strip, node("dl", "stages", ...rows)];
 }
 
 const measured = (value) => (Math.abs(value) <= 1 ? percent(value) : String(value));
