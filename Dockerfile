@@ -1,4 +1,4 @@
-# The server with the bundles of this repository: no PyTorch, not root, fine with a read-only root file system.
+# The image of the server and its bundles: no PyTorch, not root, fine with a read-only root file system.
 FROM python:3.11-slim AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt ./

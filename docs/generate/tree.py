@@ -19,13 +19,20 @@ PLAIN = {  # files and folders that cannot say it themselves
     "deploy": "Prometheus and Kubernetes",
     "docs": "for those who operate, and for those who change the code",
     "docs/decisions": "why it is so and not otherwise: one decision a page",
+    "docs/api.md": "the API: routes, options, headers, errors",
+    "docs/architecture.md": "which room knows what, what walks between them, who may import whom",
+    "docs/bundles.md": "the format of a bundle",
+    "docs/configuration.md": "every setting (generated)",
+    "docs/experiments.md": "what was tried, failures kept",
+    "docs/operating.md": "probes, draining, sizing, limits, keys, logs, metrics and alerts",
     "docs/openapi.json": "the API by machine (generated)",
     "docs/results": "what was measured, as the tools wrote it",
     "loadtest/samples": "texts of our own to ask with",
+    "loadtest/templates": "how a report looks",
     "models/recipes": "one file a bundle: how it is made",
     "models/zoo": "the bundles that ship",
+    "pyproject.toml": "packaging, extras, import contracts, and how the tools are set",
     "server/playground": "the page at /: static files, no build step",
-    "server/playground/static": "the page at /: static files, no build step",
     "tests": "mirrors the code; tests/house tests the rules of the house",
 }
 CLOSED = (
@@ -33,8 +40,9 @@ CLOSED = (
     "docs/decisions",
     "docs/results",
     "loadtest/samples",
+    "loadtest/templates",
     "server/playground",
-)  # one line for all
+)  # one line for all that lies in them
 SKIPPED = (".dockerignore", ".gitignore", "py.typed", "__init__.py", "__main__.py")
 COMMENT = {
     ".html": r"<title>(.*?)</title>",
@@ -46,13 +54,16 @@ HASH = r"^# ?(.*)$"
 
 
 def tree(root: Path) -> str:
-    """The tree as a fenced block; ValueError names a file that says nothing of itself."""
+    """The tree as a fenced block; ValueError names the files that say nothing of themselves."""
     entries = sorted({entry(root, path) for path in listed(root)}, key=lambda path: order(root, path))
-    names = {
-        path: "    " * path.count("/") + Path(path).name + "/" * (root / path).is_dir() for path in entries
-    }
-    column = max(len(name) for name in names.values()) + 2
-    lines = [f"{names[path]:<{column}}{comment(root, path)}".rstrip() for path in entries]
+    said = {path: PLAIN.get(path) or of_itself(root / path) for path in entries}
+    if silent := [path for path in entries if not said[path]]:
+        raise ValueError(
+            f"Give these a first comment, or a line in docs/generate/tree.py: {', '.join(silent)}"
+        )
+    names = {path: name(root, path) for path in entries}
+    column = max(map(len, names.values())) + 2
+    lines = [f"{names[path]:<{column}}{shortened(said[path])}" for path in entries]
     return "```\n" + "\n".join(lines) + "\n```\n"
 
 
@@ -63,6 +74,13 @@ def listed(root: Path) -> set[str]:
     files = {path for path in out.splitlines() if Path(path).name not in SKIPPED and (root / path).exists()}
     parents = {str(parent) for path in files for parent in Path(path).parents if str(parent) != "."}
     return files | parents - {".ci"}
+
+
+def name(root: Path, path: str) -> str:
+    """A path as its line begins: indented, but for the hidden ones, whose folder has no line."""
+    if path.startswith("."):
+        return path
+    return "    " * path.count("/") + Path(path).name + "/" * (root / path).is_dir()
 
 
 def entry(root: Path, path: str) -> str:
@@ -79,16 +97,6 @@ def order(root: Path, path: str) -> list[tuple[bool, str]]:
     parts = Path(path).parts
     here = [root.joinpath(*parts[: i + 1]).is_dir() for i in range(len(parts))]
     return [(is_dir, part.lower()) for is_dir, part in zip(here, parts, strict=True)]
-
-
-def comment(root: Path, path: str) -> str:
-    """What a file or folder is for, in at most WIDTH characters."""
-    said = PLAIN.get(path) or of_itself(root / path)
-    if not said:
-        raise ValueError(
-            f"{path} says nothing of itself: give it a first comment, or a line in docs/generate/tree.py"
-        )
-    return shortened(said)
 
 
 def of_itself(path: Path) -> str:
