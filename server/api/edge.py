@@ -1,0 +1,153 @@
+"""The outermost callable: every request gets an id, an outcome, a log line and, whatever happens, an answer.
+
+The routes that answer texts are found here by their exact path; all others go on to FastAPI. Pure ASGI, since
+a hundred microseconds here would be a tenth of an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.api.body import ClientGone, linger
+from server.api.call import Call
+from server.api.health import Health
+from server.api.keys import Keys
+from server.api.problem import problem
+from server.api.reply import Header, Reply
+from server.errors import ServeError, ShuttingDown
+from server.logs import RequestLine, RequestLog
+from server.telemetry import Telemetry
+
+GUARDED = "/v1/"
+Route = Callable[[Call, Receive], Awaitable[Reply]]
+
+
+class Edge:
+    """The application that uvicorn calls.
+
+    Args:
+        routes: Hot routes by path.
+        rest: Everything else.
+        keys: Who may ask below /v1/.
+        health: Whether connections are being shut.
+        telemetry: Counts outcomes.
+        log: Takes one line a request; None for no lines.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        rest: ASGIApp,
+        *,
+        keys: Keys,
+        health: Health,
+        telemetry: Telemetry,
+        log: RequestLog | None,
+    ) -> None:
+        self._routes, self._rest, self._keys, self._health = routes, rest, keys, health
+        self._telemetry, self._log = telemetry, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (or pass on the lifespan)."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        scope["call"] = call = Call(scope)
+        try:
+            reply = await self._reply(call, scope, receive, send)
+            if reply is not None:
+                await self._send(call, reply, receive, send)
+        finally:
+            self._record(call)
+
+    async def _reply(self, call: Call, scope: Scope, receive: Receive, send: Send) -> Reply | None:
+        """The answer, or None when it has been sent, or nobody is there to be answered."""
+        try:
+            if call.path.startswith(GUARDED):
+                self._keys.check(call.headers)
+            route = self._routes.get(call.path)
+            if route is not None:
+                return await route(call, receive)
+            await self._rest(scope, receive, self._completing(call, send))
+            call.route = call.path if call.status < 400 else "-"
+        except ServeError as error:
+            return problem(call, error)
+        except ClientGone:
+            call.code = "cancelled"
+        except asyncio.CancelledError:
+            return problem(call, ShuttingDown("The time to finish before shutting down is over."))
+        except Exception:
+            structlog.get_logger().exception("bug", request_id=call.request_id.decode())
+            return (
+                problem(call, ServeError("An error of the server; the log tells more."))
+                if not call.status
+                else None
+            )
+        return None
+
+    async def _send(self, call: Call, reply: Reply, receive: Receive, send: Send) -> None:
+        call.status = reply.status
+        headers = [(b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body))]
+        if reply.status == 204:
+            headers = []
+        headers += reply.headers
+        headers += self._common(call)
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        if not call.abandons_body:
+            await send({"type": "http.response.body", "body": reply.body})
+            return
+        await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+        await linger(receive)
+        await send({"type": "http.response.body", "body": b""})
+
+    def _completing(self, call: Call, send: Send) -> Send:
+        """`send` for the routes of FastAPI, which know nothing of ids and timings."""
+
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                call.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *self._common(call)]
+            await send(message)
+
+        return complete
+
+    def _common(self, call: Call) -> list[Header]:
+        headers = [(b"x-request-id", call.request_id), (b"server-timing", call.server_timing())]
+        if self._health.stopping or call.abandons_body:
+            headers.append((b"connection", b"close"))
+        return headers
+
+    def _record(self, call: Call) -> None:
+        seconds = call.seconds
+        self._telemetry.outcome(call.model, call.code)
+        if call.texts and call.code == "ok":
+            self._telemetry.answered(call.model, seconds, call.texts, call.timings)
+        if self._log is None:
+            return
+        t = call.timings
+        self._log.add(
+            RequestLine(
+                timestamp=self._log.timestamp(),
+                level="error" if call.status >= 500 and call.status != 503 else "info",
+                event="request",
+                request_id=call.request_id.decode(),
+                method=call.method if call.method.isalpha() else "-",
+                path=call.route,
+                status=call.status,
+                code=call.code,
+                ms=round(seconds * 1e3, 3),
+                model=call.model,
+                texts=call.texts,
+                body_bytes=call.body_bytes,
+                queue_ms=round(t.queue * 1e3, 3),
+                tokenise_ms=round(t.tokenise * 1e3, 3),
+                infer_ms=round(t.infer * 1e3, 3),
+                decode_ms=round(t.decode * 1e3, 3),
+                trace_id=call.trace[0],
+                span_id=call.trace[1],
+            )
+        )

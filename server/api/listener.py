@@ -1,0 +1,143 @@
+"""uvicorn with this server's way of stopping: readiness off first, then the port, then the connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import structlog
+import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
+
+from server.api.app import App
+from server.api.protocol import BoundedProtocol
+from server.settings import Settings, SettingsProblem
+
+LINGER_SECONDS = 0.5
+"""How long idle connections are kept once the port is shut: a client that is just asking gets its answer, and
+with it `Connection: close`, instead of a reset."""
+SWEEP_TICKS = 20
+
+
+class Listener(uvicorn.Server):
+    """Serves an application until SIGTERM or SIGINT; a second one ends the process at once.
+
+    Args:
+        app: The application.
+        settings: Limits and times.
+        orphaned: Whether there is nobody left to serve for; asked ten times a second.
+    """
+
+    def __init__(self, app: App, settings: Settings, orphaned: Callable[[], bool] = lambda: False) -> None:
+        kind = type("Protocol", (BoundedProtocol,), {"most_connections": settings.max_connections})
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=kind,
+                loop="uvloop",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=2048,
+                timeout_keep_alive=settings.keep_alive_seconds,
+            )
+        )
+        self._app, self._settings, self._orphaned = app, settings, orphaned
+        self.all_answered = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals end the serving, not the process: its exit code says that all went well."""
+        loop = asyncio.get_running_loop()
+        for number in HANDLED_SIGNALS:
+            loop.add_signal_handler(number, self.stop, number)
+        try:
+            yield
+        finally:
+            for number in HANDLED_SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Begin to stop; when that has begun already, end the process."""
+        health = self._app.service.health
+        if health.stopping:
+            if self._app.log:
+                self._app.log.flush()
+            os._exit(128 + number)
+        health.stopping = True
+        health.beat()
+        structlog.get_logger().info("stopping", delay_seconds=self._settings.drain_delay_seconds)
+        asyncio.get_running_loop().call_later(self._settings.drain_delay_seconds, self._shut)
+
+    def _shut(self) -> None:
+        self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: tell how this process is, look after slow connections."""
+        health = self._app.service.health
+        health.beat()
+        if counter % SWEEP_TICKS == 0:
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.close_if_slow(now)
+        if self._orphaned() and not health.stopping:
+            self.stop()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Shut the port, let connections finish what they are at, then close."""
+        end = time.monotonic() + self._settings.drain_seconds
+        for server in self.servers:
+            server.close()
+        await self._until(self._no_connection, min(LINGER_SECONDS, self._settings.drain_seconds))
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        self.all_answered = await self._until(self._no_task, max(0.0, end - time.monotonic()))
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await self._until(self._no_task, 1.0)
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        await self.lifespan.shutdown()
+
+    def _no_connection(self) -> bool:
+        return not self.server_state.connections
+
+    def _no_task(self) -> bool:
+        return not self.server_state.tasks
+
+    async def _until(self, happened: Callable[[], bool], seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not happened() and time.monotonic() < end:  # noqa: ASYNC110  (uvicorn has no event for it)
+            await asyncio.sleep(0.01)
+        return happened()
+
+
+def bind(settings: Settings, *, shared: bool) -> socket.socket:
+    """A socket on the address of the settings, not listening yet.
+
+    Raises:
+        SettingsProblem: The address is not ours, or taken.
+    """
+    where = f"{settings.host}:{settings.port}"
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, proto)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
+    except OSError as error:
+        raise SettingsProblem(f"Cannot listen on {where}: {error.strerror or error}.") from None
+    return sock

@@ -1,0 +1,76 @@
+"""uvicorn's HTTP parser with bounds: on the head of a request, on the time it takes, on open connections."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.errors import BadRequest, HeadTooLarge, Overloaded, ServeError
+
+MOST_HEAD_BYTES = 65_536
+HEAD_SECONDS = 20.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses what uvicorn would wait or make room for without end. `most_connections` is set at start."""
+
+    most_connections = 4096
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (uvicorn's own)
+        super().__init__(*args, **kwargs)
+        self.head_bytes = 0
+        self.head_since: float | None = time.monotonic()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuse the connection at once when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            self._refuse(Overloaded("Too many connections are open."), b"retry-after: 1\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; refuse a head that never ends, or is no HTTP."""
+        if self.transport.is_closing():
+            return
+        if self.head_since is not None:
+            self.head_bytes += len(data)
+        super().data_received(data)
+        if (
+            self.head_since is not None
+            and self.head_bytes > MOST_HEAD_BYTES
+            and not self.transport.is_closing()
+        ):
+            sentence = (
+                f"The request's path and headers are larger than the {MOST_HEAD_BYTES} bytes that are taken."
+            )
+            self._refuse(HeadTooLarge(sentence))
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self.head_since, self.head_bytes = time.monotonic(), 0
+
+    def on_headers_complete(self) -> None:
+        """A head is in."""
+        self.head_since = None
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is refused in the words of this API."""
+        self._refuse(BadRequest("This is not a valid HTTP request."))
+
+    def close_if_slow(self, now: float) -> None:
+        """End a connection whose head is not in after HEAD_SECONDS; called every now and then."""
+        if self.head_since is not None and now - self.head_since > HEAD_SECONDS:
+            self.transport.close()
+
+    def _refuse(self, error: ServeError, header: bytes = b"") -> None:
+        fields = {"type": f"urn:qingmo:problem:{error.code}", "title": error.title, "status": error.status}
+        body = msgspec.json.encode(fields | {"detail": error.message, "code": error.code})
+        head = b"HTTP/1.1 %d %s\r\n" % (error.status, error.title.encode())
+        kind = b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body)
+        self.transport.write(head + kind + header + b"connection: close\r\n\r\n" + body)
+        self.transport.close()

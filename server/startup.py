@@ -1,0 +1,92 @@
+"""From settings to a started engine, and to a served one: what the command line and each process do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from server import logs
+from server.api.app import Service, create_app
+from server.api.health import Health
+from server.api.listener import Listener, bind
+from server.errors import BadBundle
+from server.inference.bundle import Bundle, find_bundles, load_bundles
+from server.inference.cores import cores
+from server.inference.engine import Engine, Limits
+from server.inference.probe import Probe, Silent
+from server.settings import Settings, SettingsProblem
+from server.tally import Tally
+from server.telemetry import CELLS, Telemetry
+
+
+def chosen_bundles(settings: Settings) -> list[Path]:
+    """The folders of the bundles to serve, in the order asked for.
+
+    Raises:
+        SettingsProblem: The folder is not there, holds no bundle, or none of a name asked for.
+    """
+    folder = settings.bundles_folder
+    if not folder.is_dir():
+        raise SettingsProblem(f"The folder of bundles {folder} does not exist; --bundles names another.")
+    found = {bundle.name: bundle for bundle in find_bundles(folder)}
+    if not found:
+        raise SettingsProblem(f"The folder {folder} holds no bundle; --bundles names another.")
+    missing = [name for name in settings.model_names if name not in found]
+    if missing:
+        raise SettingsProblem(
+            f"No bundle named {', '.join(missing)} in {folder}; there are: {', '.join(found)}."
+        )
+    return [found[name] for name in settings.model_names or found]
+
+
+def started_engine(settings: Settings, bundles: list[Bundle], probe: Probe, *, threads: int) -> Engine:
+    """An engine that has warmed up and passed its golden self-test; BadBundle if it cannot."""
+    limits = Limits(
+        max_text_chars=settings.max_text_chars,
+        max_line_seconds=settings.max_line_seconds,
+        max_line_tickets=settings.max_line_tickets,
+    )
+    engine = Engine(bundles, threads=threads, limits=limits, probe=probe)
+    try:
+        engine.start()
+    except BadBundle:
+        engine.close()
+        raise
+    return engine
+
+
+def engine_for_command(settings: Settings) -> Engine:
+    """An engine for a command that asks it directly, without HTTP."""
+    bundles = load_bundles(chosen_bundles(settings))
+    return started_engine(settings, bundles, Silent(), threads=settings.threads or cores())
+
+
+def threads_of(settings: Settings, row: int) -> int:
+    """This process's share of the inference threads, at least one."""
+    every, left = divmod(settings.threads or cores(), settings.processes)
+    return max(1, every + (row < left))
+
+
+def serve(
+    settings: Settings, tally: Tally | None = None, row: int = 0, orphaned: Callable[[], bool] = lambda: False
+) -> int:
+    """Serve until told to stop; 0 when every accepted request was answered, else 1.
+
+    Raises:
+        SettingsProblem, BadBundle: It cannot begin.
+    """
+    logs.configure(settings.log_level)
+    tally = tally or Tally(1, CELLS)
+    sock = bind(settings, shared=settings.processes > 1)
+    bundles = load_bundles(chosen_bundles(settings))
+    telemetry = Telemetry({b.manifest.name: b.manifest.version for b in bundles}, tally, row)
+    engine = started_engine(settings, bundles, telemetry, threads=threads_of(settings, row))
+    app = create_app(Service(settings, engine, telemetry, Health(engine, tally, row)))
+    listener = Listener(app, settings, orphaned)
+    host, port = sock.getsockname()[:2]
+    structlog.get_logger().info("serving", host=host, port=port, models=list(engine.predictors), process=row)
+    listener.run([sock])
+    structlog.get_logger().info("stopped", all_answered=listener.all_answered, process=row)
+    return 0 if listener.all_answered else 1
