@@ -1,0 +1,158 @@
+"""Pictures of a result as SVG text that takes its ink from the page, so that it follows light and dark."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from loadtest.load import LEVELS
+from loadtest.results import Comparison, Result
+from loadtest.summary import claims
+
+INK = "#123456"
+COLOURS = ("#0f8b8d", "#d1495b", "#edae49", "#6a4c93", "#5f7367", "#3d6fb4")
+SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "qingmo",
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def _drawn(draw: Callable[[Axes], None], title: str, height: float = 3.4) -> str:
+    """One picture as an inline SVG element with a title for those who cannot see it."""
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(7.4, height))
+        draw(figure.subplots())
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Title": title})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1 role="img" aria-label="' + title + '"', svg, count=1)
+    return _private(svg, title)
+
+
+def _private(svg: str, title: str) -> str:
+    """Ids must differ between the pictures of one page."""
+    mark = re.sub(r"\W+", "-", title.lower())
+    svg = re.sub(r'id="([^"]+)"', rf'id="{mark}-\1"', svg)
+    return re.sub(r'(url\(#|href="#)', rf"\g<1>{mark}-", svg)
+
+
+def speedups(result: Result) -> str:
+    """Bars: how many times better, with the 95 % interval; only what is backed."""
+    backed = [
+        (f"{comparison.name}: {claim.what}\nover {claim.over}", claim)
+        for comparison in result.comparisons
+        for claim in claims(comparison)
+        if claim.holds
+    ]
+    if not backed:
+        return ""
+
+    def draw(axes: Axes) -> None:
+        for place, (_, claim) in enumerate(reversed(backed)):
+            ratio = claim.ratio
+            colour = COLOURS[0] if claim.what == "throughput" else COLOURS[5]
+            axes.barh(place, ratio.median, color=colour, height=0.6)
+            whisker = [[ratio.median - ratio.low], [ratio.high - ratio.median]]
+            axes.errorbar(ratio.median, place, xerr=np.abs(whisker), color=INK, capsize=3, linewidth=1)
+            axes.text(ratio.high, place, f"  {ratio.median:.1f}x", va="center")
+        axes.set_yticks(range(len(backed)), [name for name, _ in reversed(backed)])
+        axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+        axes.set_xlabel("times faster (bars: median over rounds; whiskers: 95 % interval)")
+        axes.margins(x=0.12)
+
+    return _drawn(draw, "Times faster", 1.0 + 0.62 * len(backed))
+
+
+def latency_curves(comparison: Comparison, bound_ms: float) -> str:
+    """p99 over offered load, every round, open loop; both axes logarithmic."""
+    if not any(turn.opened for turn in comparison.turns):
+        return ""
+
+    def draw(axes: Axes) -> None:
+        for place, side in enumerate(comparison.sides):
+            for turn in comparison.of(side.name):
+                points = [(load.rate, load.latency.p99) for load in turn.opened if load.latency]
+                label = side.name if turn.round == 1 else None
+                axes.plot(
+                    *zip(*points, strict=True),
+                    "o-",
+                    color=COLOURS[place],
+                    markersize=3,
+                    linewidth=1,
+                    label=label,
+                )
+        axes.axhline(bound_ms, color=INK, linewidth=0.8, linestyle=":")
+        axes.set(xscale="log", yscale="log", xlabel="offered requests a second", ylabel="p99, ms")
+        axes.legend()
+
+    return _drawn(draw, f"{comparison.name}: p99 over offered load")
+
+
+def cumulative(comparison: Comparison) -> str:
+    """Share of lone requests answered within a time, medians of the quantiles over rounds."""
+    curves = [
+        (side.name, [turn.lone.latency.curve for turn in comparison.of(side.name) if turn.lone.latency])
+        for side in comparison.sides
+    ]
+    if not any(found for _, found in curves):
+        return ""
+
+    def draw(axes: Axes) -> None:
+        for place, (name, found) in enumerate(curves):
+            if found:
+                order = np.argsort(LEVELS)
+                axes.plot(
+                    np.median(found, axis=0)[order],
+                    np.asarray(LEVELS)[order] * 100,
+                    color=COLOURS[place],
+                    label=name,
+                )
+        axes.set(xscale="log", xlabel="ms", ylabel="% of lone requests answered", ylim=(0, 101))
+        axes.legend()
+
+    return _drawn(draw, f"{comparison.name}: lone latency, cumulative")
+
+
+def frontier(result: Result) -> str:
+    """Accuracy over time: one point a trained side, from its bundle's own quality record."""
+    points = []
+    for comparison in result.comparisons:
+        for side in comparison.sides:
+            times = [turn.lone.latency.p50 for turn in comparison.of(side.name) if turn.lone.latency]
+            if side.scores and times and not side.random_weights:
+                points.append((side.name, float(np.median(times)), side.scores[0]))
+    if not points:
+        return ""
+
+    def draw(axes: Axes) -> None:
+        for place, (name, time, score) in enumerate(points):
+            axes.plot(time, score.value, "o", color=COLOURS[place % len(COLOURS)], markersize=8)
+            axes.annotate(
+                f"{name}: {score.metric} {score.value:.3g}",
+                (time, score.value),
+                (8, 4),
+                textcoords="offset points",
+            )
+        axes.set(xscale="log", xlabel="lone p50, ms", ylabel="score on its own task")
+        axes.margins(0.3)
+
+    return _drawn(draw, "Accuracy and speed")

@@ -1,0 +1,89 @@
+"""A result as Markdown and as one self-contained HTML page; says nothing that is not in the result."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from loadtest import charts, tables
+from loadtest.results import Comparison, Result, write_text
+from loadtest.tables import Table
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One comparison as the page shows it."""
+
+    comparison: Comparison
+    tables: list[Table]
+    pictures: list[Markup]
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=jinja2.select_autoescape(["html.j2"], default_for_string=False),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _pictures(*drawn: str) -> list[Markup]:
+    return [Markup(svg) for svg in drawn if svg]
+
+
+def _parts(result: Result, *, pictures: bool) -> list[Part]:
+    bound = result.method.bound_ms
+    return [
+        Part(
+            comparison,
+            tables.of_comparison(comparison, bound),
+            _pictures(charts.latency_curves(comparison, bound), charts.cumulative(comparison))
+            if pictures
+            else [],
+        )
+        for comparison in result.comparisons
+    ]
+
+
+def markdown(result: Result) -> str:
+    """For docs/results and the terminal."""
+    template = _templates().get_template("report.md.j2")
+    return template.render(
+        result=result, parts=_parts(result, pictures=False), ceiling=tables.ceiling(result)
+    )
+
+
+def page(result: Result) -> str:
+    """One HTML file: styles and pictures inside, no script, nothing from the network."""
+    return (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            parts=_parts(result, pictures=True),
+            pictures=_pictures(charts.speedups(result), charts.frontier(result)),
+            ceiling=tables.ceiling(result),
+        )
+    )
+
+
+def write(result: Result, json_path: Path) -> tuple[Path, Path]:
+    """Markdown and page beside the JSON file; their paths.
+
+    Raises:
+        NotWritten: Disk full, or no permission.
+    """
+    paths = json_path.with_suffix(".md"), json_path.with_suffix(".html")
+    write_text(paths[0], markdown(result))
+    write_text(paths[1], page(result))
+    return paths

@@ -1,0 +1,177 @@
+"""The one result of a comparison: everything that was measured, with all that it takes to doubt it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from loadtest.errors import NotWritten
+from loadtest.load import Load
+from loadtest.machine import Machine
+
+SCHEMA = 1
+
+
+class Score(Struct, frozen=True, kw_only=True):
+    """A quality figure that a bundle carries."""
+
+    metric: str
+    value: float
+    n: int
+    baseline: float | None = None
+
+
+class Engine(Struct, frozen=True, kw_only=True):
+    """The engine's own speed without HTTP, by `qingmo-serve measure`, in milliseconds a text.
+
+    `lone_ms` is the wall time of one text asked alone (median), `cpu_ms` the CPU time a text at full load.
+    """
+
+    lone_ms: float
+    cpu_ms: float
+    texts_a_second: float
+
+
+class Side(Struct, frozen=True, kw_only=True):
+    """One server in the comparison, with what does not change from round to round.
+
+    `connections` keep it saturated: of those tried, the number with the highest throughput.
+    `idle_share` is of one core. Sizes in bytes and MB (10^6 bytes), times in seconds.
+    """
+
+    name: str
+    bundle: str
+    version: str
+    form: str
+    parameters: int
+    disk_bytes: int
+    random_weights: bool
+    command: str
+    scores: tuple[Score, ...] = ()
+    start_seconds: float = 0.0
+    idle_share: float | None = None
+    connections: int = 0
+    engine: Engine | None = None
+
+
+class Batches(Struct, frozen=True, kw_only=True):
+    """What the server's own metrics say of one stretch: rows a batch, and the share of padded slots."""
+
+    mean_rows: float
+    padding_share: float
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """What one side did in one round. `opened` is its latency over offered load, in rising rates."""
+
+    round: int
+    side: str
+    lone: Load
+    closed: Load
+    opened: tuple[Load, ...] = ()
+    batches: Batches | None = None
+    resident_mb: float = 0.0
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Sides that answer the same texts; the first is the one that is praised or not, the others its measure.
+
+    `heading` tells whether both sides see the same tokens or each has its own tokenizer.
+    """
+
+    name: str
+    task: str
+    heading: str
+    texts: int
+    mean_chars: float
+    source: str
+    sides: tuple[Side, ...]
+    turns: tuple[Turn, ...] = ()
+
+    def of(self, side: str) -> tuple[Turn, ...]:
+        """The turns of one side, by round."""
+        return tuple(turn for turn in self.turns if turn.side == side)
+
+
+class Ceiling(Struct, frozen=True, kw_only=True):
+    """The generator's own limit, against a server that answers at once and does nothing."""
+
+    kind: str
+    connections: int
+    throughput: float
+    p50_ms: float
+
+
+class Method(Struct, frozen=True, kw_only=True):
+    """How it was measured."""
+
+    command: str
+    threads: int
+    server_cores: tuple[int, ...]
+    load_cores: tuple[int, ...]
+    rounds: int
+    lone_seconds: float
+    closed_seconds: float
+    open_seconds: float
+    bound_ms: float
+    seed: int
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """One run of `qingmo-loadtest compare`; `complete` is false where it was ended early."""
+
+    schema: int
+    made: str
+    complete: bool
+    machine: Machine
+    method: Method
+    ceilings: tuple[Ceiling, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> int:
+        """Requests that failed, over everything."""
+        turns = [turn for comparison in self.comparisons for turn in comparison.turns]
+        return sum(turn.lone.failed + turn.closed.failed for turn in turns)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes the whole file or none of it: a full disk never harms what was there.
+
+    Raises:
+        NotWritten: Disk full, no permission, no such folder.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise NotWritten(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def save(result: Result, path: Path) -> None:
+    """As JSON, readable and stable."""
+    write_text(path, msgspec.json.format(msgspec.json.encode(result), indent=1).decode() + "\n")
+
+
+def read(path: Path) -> Result:
+    """A saved result.
+
+    Raises:
+        msgspec.ValidationError: It is not one of this schema.
+    """
+    return msgspec.json.decode(path.read_bytes(), type=Result)

@@ -1,0 +1,163 @@
+"""From rounds to claims: medians, bootstrap intervals, and only what the interval allows to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from loadtest.results import Comparison, Side, Turn
+
+DRAWS = 2000
+CONFIDENCE = 0.95
+
+Figure = Callable[[Turn], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A median with its 95 % interval and the extremes over `n` rounds."""
+
+    median: float
+    low: float
+    high: float
+    least: float
+    most: float
+    n: int
+
+
+def interval(values: Sequence[float], seed: int = 0) -> Interval | None:
+    """Median over rounds, with a percentile bootstrap over rounds (Efron 1979); None without values.
+
+    With few rounds the interval is hardly wider than the rounds' own spread, which is given as well.
+    """
+    if not values:
+        return None
+    draw = np.random.default_rng(seed)
+    sample = np.asarray(values, dtype=np.float64)
+    medians = np.median(draw.choice(sample, size=(DRAWS, len(sample))), axis=1)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = (float(value) for value in np.quantile(medians, (tail, 1 - tail)))
+    return Interval(
+        float(np.median(sample)), low, high, float(sample.min()), float(sample.max()), len(values)
+    )
+
+
+def throughput(turn: Turn) -> float | None:
+    """Answers a second when saturated."""
+    return turn.closed.throughput
+
+
+def lone_p50(turn: Turn) -> float | None:
+    """Median milliseconds of a lone request."""
+    return turn.lone.latency.p50 if turn.lone.latency else None
+
+
+def lone_p99(turn: Turn) -> float | None:
+    """99th percentile of a lone request, in milliseconds."""
+    return turn.lone.latency.p99 if turn.lone.latency else None
+
+
+def cpu_ms(turn: Turn) -> float | None:
+    """Server's CPU milliseconds a request when saturated."""
+    return turn.closed.cpu_ms_a_request
+
+
+def resident(turn: Turn) -> float | None:
+    """Resident memory after the turn, in MB."""
+    return turn.resident_mb
+
+
+def over_rounds(comparison: Comparison, side: str, figure: Figure) -> Interval | None:
+    """One figure of one side over its rounds."""
+    values = [figure(turn) for turn in comparison.of(side)]
+    return interval([value for value in values if value is not None])
+
+
+def goodput(bound_ms: float) -> Figure:
+    """Highest offered rate that was answered without an error and with a p99 within the bound."""
+
+    def figure(turn: Turn) -> float | None:
+        kept = [load.throughput for load in turn.opened if load.keeps(bound_ms)]
+        return (max(kept) if kept else 0.0) if turn.opened else None
+
+    return figure
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How many times better the first side is than another; `holds` where the interval lies above 1."""
+
+    what: str
+    over: str
+    ratio: Interval
+
+    @property
+    def holds(self) -> bool:
+        """Whether the interval excludes the opposite: it takes two rounds at least."""
+        return self.ratio.n > 1 and self.ratio.low > 1.0
+
+
+def claims(comparison: Comparison) -> list[Claim]:
+    """Throughput and lone latency of the first side against each other one, paired round by round."""
+    student, *others = comparison.sides
+    found = []
+    for other in others:
+        for what, figure, better in (("throughput", throughput, 1), ("lone latency", lone_p50, -1)):
+            ratio = interval(_ratios(comparison, student, other, figure, better))
+            if ratio is not None:
+                found.append(Claim(what, other.name, ratio))
+    return found
+
+
+def _ratios(comparison: Comparison, student: Side, other: Side, figure: Figure, better: int) -> list[float]:
+    pairs = zip(comparison.of(student.name), comparison.of(other.name), strict=False)
+    found = []
+    for mine, theirs in pairs:
+        ours, reference = figure(mine), figure(theirs)
+        if ours and reference:
+            found.append((ours / reference) ** better)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A goal with what was measured."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the value is within the limit."""
+        return self.value <= self.limit
+
+
+CPU_ABOVE_ENGINE_MS = 0.30
+LONE_ABOVE_ENGINE_MS = 0.60
+RESIDENT_MB = 200.0
+IDLE_SHARE = 0.01
+
+
+def checks(comparison: Comparison) -> list[Check]:
+    """What the server may add to its engine, and what it may take while idle, for the first side."""
+    side, found = comparison.sides[0], []
+    cpu = over_rounds(comparison, side.name, cpu_ms)
+    lone = over_rounds(comparison, side.name, lone_p50)
+    if side.engine and cpu:
+        added = cpu.median - side.engine.cpu_ms
+        found.append(
+            Check("server CPU a request above the engine's a text", added, CPU_ABOVE_ENGINE_MS, "ms")
+        )
+    if side.engine and lone:
+        added = lone.median - side.engine.lone_ms
+        found.append(Check("lone p50 above the engine's time", added, LONE_ABOVE_ENGINE_MS, "ms"))
+    memory = [turn.resident_mb for turn in comparison.of(side.name)]
+    if memory:
+        found.append(Check("resident memory after load", max(memory), RESIDENT_MB, "MB"))
+    if side.idle_share is not None:
+        found.append(Check("idle CPU, share of a core", side.idle_share * 100, IDLE_SHARE * 100, "%"))
+    return found

@@ -1,0 +1,154 @@
+"""A real server as a process: started on its own cores, watched, and stopped; knows nothing of the load."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from loadtest import process, usage
+from loadtest.errors import StartFailed, TargetDied
+
+SERVE = f"{shlex.quote(sys.executable)} -m server.cli"
+STOP_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How a server is started: `command` takes qingmo-serve's flags.
+
+    `bundles` is the folder that holds the bundles, `model` the one that is served.
+    """
+
+    command: str
+    bundles: Path
+    model: str
+    threads: int
+    cores: tuple[int, ...]
+    ready_seconds: float = 180.0
+
+    def arguments(self, port: int) -> list[str]:
+        """The whole command line."""
+        flags = ["--host", "127.0.0.1", "--port", str(port), "--bundles", str(self.bundles)]
+        flags += ["--models", self.model, "--threads", str(self.threads), "--processes", "1"]
+        return [*shlex.split(self.command), *flags]
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free(port: int) -> None:
+    """Refuses a port somebody listens on: the answers would be theirs.
+
+    Raises:
+        StartFailed: The port is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StartFailed(
+                f"Port {port} is taken by another program; give a free one with --port."
+            ) from error
+
+
+class Target:
+    """A running server; a context manager that leaves no process behind."""
+
+    def __init__(self, serving: Serving, log: Path, port: int | None = None) -> None:
+        self.serving = serving
+        self.log = log
+        self.port = port or free_port()
+        self.start_seconds = 0.0
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def child(self) -> subprocess.Popen[bytes]:
+        """The server's process."""
+        assert self._child is not None, "not started"
+        return self._child
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The server's process and its children."""
+        return usage.family(self.child.pid)
+
+    def __enter__(self) -> Target:
+        require_free(self.port)
+        started = time.perf_counter()
+        self._child = process.spawn(self.serving.arguments(self.port), self.serving.cores, self.log)
+        try:
+            self._wait_ready(started + self.serving.ready_seconds)
+        except BaseException:
+            process.stop(self._child, STOP_SECONDS)
+            raise
+        self.start_seconds = time.perf_counter() - started
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process.stop(self.child, STOP_SECONDS)
+
+    def _wait_ready(self, end: float) -> None:
+        while time.perf_counter() < end:
+            if self.child.poll() is not None:
+                words = process.last_words(self.log) or "it said nothing"
+                raise StartFailed(f"{self._fate()} before it was ready: {words}")
+            if is_ready(self.port):
+                return
+            time.sleep(0.02)
+        raise StartFailed(
+            f"The server of {self.serving.model} was not ready after {self.serving.ready_seconds:.0f} s: "
+            f"{process.last_words(self.log)}"
+        )
+
+    def _fate(self) -> str:
+        return f"The server of {self.serving.model} {process.how_it_ended(self.child)}"
+
+    def require_alive(self) -> None:
+        """Nothing where the server still runs.
+
+        Raises:
+            TargetDied: It ended.
+        """
+        if self.child.poll() is not None:
+            raise TargetDied(f"{self._fate()} while it was measured: {process.last_words(self.log)}")
+
+    def idle_share(self, seconds: float) -> float:
+        """Share of a core that the server uses while nobody asks."""
+        with usage.Stretch(self.pids) as stretch:
+            time.sleep(seconds)
+        return (stretch.watched_cpu_seconds or 0.0) / stretch.seconds
+
+
+def is_ready(port: int) -> bool:
+    """Whether the server says that it takes requests."""
+    return get(port, "/health/ready")[0] == 200
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    """Status and body of one GET; status 0 where nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    return 0, b""

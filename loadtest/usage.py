@@ -1,0 +1,65 @@
+"""CPU time and memory of processes, by their ids; knows nothing of what they do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+import psutil
+
+
+def family(pid: int) -> tuple[int, ...]:
+    """The process and all its living descendants; empty when it is gone."""
+    try:
+        parent = psutil.Process(pid)
+        return (pid, *(child.pid for child in parent.children(recursive=True)))
+    except psutil.NoSuchProcess:
+        return ()
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """User and system time so far, summed; a process that is gone counts nothing. Steps of 10 ms on Linux."""
+    total = 0.0
+    for pid in pids:
+        try:
+            times = psutil.Process(pid).cpu_times()
+            total += times.user + times.system
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def resident_mb(pids: Sequence[int]) -> float:
+    """Resident memory in MB (10^6 bytes), summed over processes."""
+    total = 0
+    for pid in pids:
+        try:
+            total += psutil.Process(pid).memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 1e6
+
+
+class Stretch:
+    """Wall and CPU time from entering to leaving, of this process and of the watched ones, in seconds."""
+
+    def __init__(self, watched: Sequence[int]) -> None:
+        self._watched = tuple(watched)
+        self.seconds = 0.0
+        self.own_cpu_seconds = 0.0
+        self.watched_cpu_seconds: float | None = None
+
+    def __enter__(self) -> Stretch:
+        self._started = time.perf_counter()
+        self._own = time.process_time()
+        self._before = cpu_seconds(self._watched)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.seconds = time.perf_counter() - self._started
+        self.own_cpu_seconds = time.process_time() - self._own
+        if self._watched:
+            self.watched_cpu_seconds = cpu_seconds(self._watched) - self._before
