@@ -1,0 +1,113 @@
+"""A bundle of BERT-base's size with random weights: what a small model's speed is compared with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from models.errors import MakeError
+from server.errors import ServeError
+from server.inference.bundle import TOKENIZER_FILE, Bundle, load_bundle
+from server.inference.manifest import Layout, Lineage, Manifest, Terms
+from server.inference.values import Task
+
+RANDOM = Terms(name="none", text="Random weights, which mean nothing. Only their speed does.", commercial_use=True)
+
+
+def bert_base(
+    out: Annotated[Path, typer.Option(help="The folder for bundles; the bundle becomes OUT/NAME.")],
+    tokenizer_from: Annotated[Path, typer.Option(help="The bundle whose tokens, task and labels it takes.")],
+    name: Annotated[str, typer.Option(help="The bundle's name.")] = "bert-base",
+    int8: Annotated[bool, typer.Option(help="As onnxruntime's quantize_dynamic makes it, per channel.")] = False,
+    fused: Annotated[bool, typer.Option("--fused/--plain", help="onnxruntime's fused operators.")] = True,
+) -> None:
+    """Write a BERT-base of random weights (12 layers, 768 wide) to compare speeds with."""
+    console = Console(stderr=True, highlight=False)
+    try:
+        bundle = make_bert_base(load_bundle(tokenizer_from), out / name, int8=int8, fused=fused)
+    except (MakeError, ServeError) as error:
+        console.print(f"[red]{error}", soft_wrap=True)
+        raise typer.Exit(1) from error
+    console.print(f"Packed {bundle.folder}, {bundle.manifest.parameters:,} parameters.", soft_wrap=True)
+
+
+def make_bert_base(
+    like: Bundle, folder: Path, *, layers: int = 12, width: int = 768, int8: bool = False, fused: bool = True
+) -> Bundle:
+    """A BERT of `width` with heads of 64 and a feed-forward of four times the width, in `folder`.
+
+    Args:
+        like: Gives tokenizer, task, labels and windows.
+        folder: Must not exist.
+        layers: Of the encoder.
+        width: Of the encoder.
+        int8: Quantise dynamically, per channel; then made independent of batch mates like any such graph.
+        fused: Whether float32 uses onnxruntime's fused operators; int8 starts from the plain ones, whose
+            activation scales can be rewritten per row.
+    """
+    from models.bert_graph import BertShape, Head, bert_graph  # noqa: PLC0415 - the onnx package is slow to import
+    from models.own.examples import examples  # noqa: PLC0415
+    from models.own.prepare import Purpose, prepare, save, served_cost  # noqa: PLC0415
+    from models.own.recognise import recognise  # noqa: PLC0415
+    from models.seal import fresh_bundle, seal_with_golden  # noqa: PLC0415
+
+    manifest = like.manifest
+    vocabulary = max(like.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    shape = BertShape(vocabulary, layers, width, width // 64, 4 * width, max(512, manifest.layout.max_length))
+    scores = 2 if manifest.task is Task.QA else len(manifest.tags) or len(manifest.labels)
+    head = Head(scores, per_token=manifest.task in (Task.NER, Task.QA))
+    with fresh_bundle(folder) as fresh, TemporaryDirectory() as scratch:
+        graph = Path(scratch) / "bert-base.onnx"
+        save(bert_graph(shape, head, fused=fused and not int8), graph)
+        network = recognise(_quantised(graph) if int8 else graph, manifest.task)
+        layout = msgspec.structs.replace(
+            manifest.layout, ids=network.ids, mask=network.mask, types=network.types, outputs=network.outputs
+        )
+        purpose = Purpose(manifest.task, scores, layout, vocabulary, manifest.cost.widths)
+        prepared = prepare(network, purpose, fresh)
+        (fresh / TOKENIZER_FILE).write_bytes((like.folder / TOKENIZER_FILE).read_bytes())
+        described = _manifest(manifest, folder.name, layout, network.parameters)
+        described = msgspec.structs.replace(
+            described, graphs=prepared.graphs, cost=served_cost(prepared, purpose, fresh)
+        )
+        seal_with_golden(fresh, described, examples(manifest.task, None))
+    return load_bundle(folder)
+
+
+def _quantised(graph: Path) -> Path:
+    from onnx import TensorProto  # noqa: PLC0415 - slow to import
+    from onnxruntime.quantization import quantize_dynamic  # noqa: PLC0415
+
+    made = graph.with_name("bert-base-int8.onnx")
+    quantize_dynamic(graph, made, per_channel=True, extra_options={"DefaultTensorType": TensorProto.FLOAT})
+    return made
+
+
+def _manifest(like: Manifest, name: str, layout: Layout, parameters: int) -> Manifest:
+    """The other bundle's task and labels, with this one's network; graphs and cost are still the other's."""
+    lineage = Lineage(
+        base="BERT-base's shape (arXiv:1810.04805), random weights",
+        recipe="bert-base",
+        recipe_sha256="",
+        seed=0,
+        commit="",
+        made=datetime.now(UTC).date().isoformat(),
+        versions={library: version(library) for library in ("onnx", "onnxruntime")},
+    )
+    return msgspec.structs.replace(
+        like,
+        name=name,
+        title=f"{name}: random weights, for speed alone",
+        parameters=parameters,
+        layout=layout,
+        lineage=lineage,
+        quality=(),
+        terms=RANDOM,
+    )
