@@ -67,13 +67,14 @@ class Cutter:
     def _refined(self, text: str, numbers: list[int], spans: list[tuple[int, int]]) -> list[Token]:
         """The tokens with every unknown or markup-like one of several characters cut further."""
         tokens: list[Token] = []
-        done = (-1, -1)
-        for number, span in zip(numbers, spans, strict=True):
-            if number not in self._suspect or span[1] - span[0] < 2:
-                tokens.append((number, *span))
-            elif span != done:  # byte fallback gives several tokens of one span
-                tokens += self._cut_apart(text, *span)
-                done = span
+        taken = 0
+        for number, (start, end) in zip(numbers, spans, strict=True):
+            if number not in self._suspect or end - start < 2:
+                tokens.append((number, start, end))
+            elif taken < end:  # else one of several tokens with one span: byte fallback
+                tokens += self._cut_apart(text, max(start, taken), end)
+            if number not in self._blank:
+                taken = max(taken, end)
         return tokens
 
     def _cut_apart(self, text: str, start: int, end: int) -> list[Token]:
