@@ -10,10 +10,11 @@ import psutil
 
 
 def family(pid: int) -> tuple[int, ...]:
-    """The process and all its living descendants; empty when it is gone."""
+    """The process and all its descendants that still run; empty when there are none."""
     try:
         parent = psutil.Process(pid)
-        return (pid, *(child.pid for child in parent.children(recursive=True)))
+        members = (parent, *parent.children(recursive=True))
+        return tuple(one.pid for one in members if one.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return ()
 

@@ -42,7 +42,7 @@ class Reader:
 
     status: int = 0
     body: list[bytes] = field(default_factory=list)
-    done: bool = False
+    answers: int = 0
     parser: httptools.HttpResponseParser = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,13 +50,13 @@ class Reader:
 
     def reset(self) -> None:
         """Ready for the next answer on the same connection."""
-        self.status, self.body, self.done = 0, [], False
+        self.status, self.body, self.answers = 0, [], 0
         self.parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> bool:
         """Takes bytes from the socket; True once the answer is complete."""
         self.parser.feed_data(data)
-        return self.done
+        return self.answers > 0
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -64,7 +64,8 @@ class Reader:
 
     def on_message_complete(self) -> None:
         """The answer is complete."""
-        self.status, self.done = self.parser.get_status_code(), True
+        self.status = self.parser.get_status_code()
+        self.answers += 1
 
 
 class Connection(asyncio.Protocol):
@@ -85,16 +86,17 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer; the waiting request is resolved when it is complete.
 
-        Bytes that no request waits for are counted in `unasked`: an answer that came twice.
+        What no request waits for is counted in `unasked`: an answer that came twice.
         """
         if self._answer is None or self._answer.done():
-            self.unasked += 0 if self._answer is not None and self._answer.cancelled() else len(data)
+            self.unasked += 0 if self._answer is not None and self._answer.cancelled() else 1
             return
         try:
             complete = self._reader.feed(data)
         except httptools.HttpParserError as error:
             self._fail(ConnectionError(f"not HTTP: {error}"))
             return
+        self.unasked += max(self._reader.answers - 1, 0)
         if complete:
             self._answer.set_result(self._reader.status)
 

@@ -1,0 +1,88 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from loadtest.errors import StartFailed
+from loadtest.process import ROOT, share_cores, spawn, stop
+from loadtest.usage import Stretch, family, resident_mb
+
+
+def test_a_server_starts_on_its_cores_and_leaves_nothing_behind(small):
+    with small() as target:
+        pid = target.child.pid
+        assert os.sched_getaffinity(pid) == set(share_cores(1).server)
+        assert target.start_seconds > 0
+        assert resident_mb(target.pids) > 5
+        assert target.idle_share(0.2) < 0.5
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_taken_port_is_refused_before_anything_starts(small):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(StartFailed, match=f"Port {port} is taken"), small(port=port):
+            pass
+
+
+def test_a_server_that_refuses_to_start_is_quoted(small):
+    with pytest.raises(StartFailed, match="exit code 1 before it was ready: this bundle is broken"), small("--refuse"):
+        pass
+
+
+def test_a_server_that_is_never_ready_is_ended(small, tmp_path):
+    command = f"{sys.executable} -c 'import time; time.sleep(60)'"
+    target = small(ready_seconds=0.5)
+    target.serving = type(target.serving)(command, tmp_path, "x", 1, (0,), 0.5)
+    with pytest.raises(StartFailed, match=r"not ready after 0"), target:
+        pass
+    assert not psutil.pid_exists(target.child.pid)
+
+
+def test_a_grandchild_goes_with_its_parent(tmp_path):
+    code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
+    child = spawn([sys.executable, "-c", code], share_cores(1).load, tmp_path / "log")
+    end = time.monotonic() + 10
+    while len(family(child.pid)) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    members = family(child.pid)
+    assert len(members) == 2
+    stop(child, 5)
+    assert not any(family(pid) for pid in members)
+
+
+def test_a_killed_parent_takes_its_children_along(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from loadtest.process import spawn\n"
+        f"child = spawn([sys.executable, '-c', 'import time; time.sleep(60)'], (), Path({str(tmp_path / 'log')!r}))\n"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    time.sleep(0.2)
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate(timeout=10)
+    end = time.monotonic() + 10
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_cpu_time_of_a_stretch_is_that_of_the_watched(tmp_path):
+    busy = spawn([sys.executable, "-c", "while True: pass"], share_cores(1).load, tmp_path / "log")
+    try:
+        time.sleep(0.3)
+        with Stretch((busy.pid,)) as stretch:
+            time.sleep(0.5)
+    finally:
+        stop(busy, 1)
+    assert stretch.watched_cpu_seconds is not None
+    assert 0.05 < stretch.watched_cpu_seconds <= stretch.seconds + 0.05
+    assert stretch.own_cpu_seconds < 0.2
