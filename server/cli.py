@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -58,7 +59,7 @@ def _flag(name: str) -> inspect.Parameter:
     text = " ".join((field.description or "").split()) + f" [env: {PREFIX}{name.upper()}]{shown}"
     option = typer.Option(flags, help=text, show_default=False)
     plain = str if kind is SecretStr or get_origin(kind) is Literal else kind
-    annotation = Annotated[plain | None, option]
+    annotation = Annotated[plain | None, option]  # type: ignore[valid-type]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
@@ -89,12 +90,15 @@ def _serve_alone(settings: Settings) -> int:
 
 def _serve_together(settings: Settings) -> int:
     from server import logs  # noqa: PLC0415  (only what the parent itself needs)
+    from server.api.port import reserve  # noqa: PLC0415
     from server.processes import Supervisor  # noqa: PLC0415
     from server.tally import Tally  # noqa: PLC0415
     from server.telemetry import CELLS, drop_gauges  # noqa: PLC0415
 
     logs.configure(settings.log_level)
     tally = Tally(settings.processes, CELLS)
+    kept = reserve(settings)
+    settings = settings.model_copy(update={"port": kept.getsockname()[1]})
 
     def serve_row(row: int, orphaned: Callable[[], bool]) -> int:
         from server.startup import serve as serve_here  # noqa: PLC0415  (each process has an engine of its own)
@@ -133,7 +137,32 @@ def predict(
 
     logs.configure(settings.log_level, descriptor=2)
     options = Options(top_k, threshold, max_answer_chars)
-    sys.exit(predict_lines(settings, model, options, keep_going=keep_going))
+    sys.exit(predict_lines(_only(settings, model), model, options, keep_going=keep_going))
+
+
+@app.command()
+@with_settings(ENGINE_FLAGS)
+def measure(
+    settings: Settings,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model; the first one if none is named.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="File with a text a line; else the golden examples.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Print the engine's own speed, without HTTP: alone and at full load."""
+    from server import logs  # noqa: PLC0415
+    from server.measure import measure_engine  # noqa: PLC0415
+
+    logs.configure(settings.log_level, descriptor=2)
+    sys.exit(measure_engine(_only(settings, model), model, data, as_json=as_json))
+
+
+def _only(settings: Settings, model: str | None) -> Settings:
+    """The same, with the one bundle that is asked for."""
+    return settings.model_copy(update={"models": model}) if model and not settings.models else settings
 
 
 def explained(work: Callable[[], int]) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO, cast
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, cast
 
 import msgspec
 from rich.console import Console
@@ -19,33 +18,15 @@ from rich.progress import (
 )
 from rich.progress import Task as ProgressTask
 
-from server.api import wire
+from server.api.lines import Lines
 from server.api.render import results
-from server.errors import BadRequest, ServeError, UnknownModel
-from server.inference.check import check_text
+from server.api.wire import Result
+from server.errors import BadRequest, ServeError
 from server.inference.engine import Engine
 from server.inference.predictor import Predictor
-from server.inference.values import Answer, Options, Task, Text
+from server.inference.values import Answer, Options, Text
 from server.settings import Settings
-from server.startup import engine_for_command
-
-
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    """A line as an object; options are flags, the same for all lines."""
-
-
-class _TextLine(_Line):
-    text: str
-
-
-class _PairLine(_Line):
-    text: str
-    text_pair: str
-
-
-class _QaLine(_Line):
-    question: str
-    context: str
+from server.startup import engine_for_command, predictor_named
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -67,52 +48,6 @@ COLUMNS = (
     TimeElapsedColumn(),
     _Speed(),
 )
-READERS: dict[Task, tuple[Any, Callable[[Any], Text]]] = {
-    Task.CLASSIFY: (str | _TextLine, lambda line: Text(line if isinstance(line, str) else line.text)),
-    Task.NER: (str | _TextLine, lambda line: Text(line if isinstance(line, str) else line.text)),
-    Task.PAIR: (_PairLine, lambda line: Text(line.text, line.text_pair)),
-    Task.QA: (_QaLine, lambda line: Text(line.question, line.context)),
-}
-
-
-class Lines:
-    """Reads lines into texts, and remembers of each whether it became one, so that answers stay in order.
-
-    Args:
-        source: JSON lines in UTF-8; empty ones are passed over.
-        task: Says what a line must be.
-        max_chars: Allowed in each text.
-        keep_going: Whether a bad line is remembered with its refusal, or ends the reading.
-    """
-
-    def __init__(self, source: Iterable[bytes], task: Task, max_chars: int, *, keep_going: bool) -> None:
-        kind, self._text_of = READERS[task]
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
-        self._source, self._task, self._max_chars, self._keep_going = source, task, max_chars, keep_going
-        self.read: deque[Text | ServeError] = deque()
-        self.failed: ServeError | None = None
-
-    def texts(self) -> Iterator[Text]:
-        """The texts of the good lines."""
-        for number, line in enumerate(self._source, 1):
-            if not line.strip():
-                continue
-            try:
-                text = self._text(line)
-            except ServeError as error:
-                error.message = f"Line {number}: {error.message}"
-                if not self._keep_going:
-                    self.failed = error
-                    return
-                self.read.append(error)
-            else:
-                self.read.append(text)
-                yield text
-
-    def _text(self, line: bytes) -> Text:
-        text = self._text_of(wire.decode(self._decoder, line))
-        check_text(text, self._task, self._max_chars, 0)
-        return text
 
 
 def predict(settings: Settings, model: str, options: Options, *, keep_going: bool) -> int:
@@ -124,9 +59,7 @@ def predict(settings: Settings, model: str, options: Options, *, keep_going: boo
     """
     engine = engine_for_command(settings)
     try:
-        if model not in engine.predictors:
-            raise UnknownModel(f"No model named {model}; there are: {', '.join(engine.predictors)}.")
-        predictor = engine.predictors[model]
+        predictor = predictor_named(engine, model)
         lines = Lines(sys.stdin.buffer, predictor.task, settings.max_text_chars, keep_going=keep_going)
         bad = answer_lines(engine, predictor, lines, options, sys.stdout.buffer)
     finally:
@@ -151,7 +84,7 @@ def answer_lines(engine: Engine, predictor: Predictor, lines: Lines, options: Op
     return bad
 
 
-def outcomes(lines: Lines, answers: Iterable[Answer]) -> Iterator[wire.Result | Refused]:
+def outcomes(lines: Lines, answers: Iterable[Answer]) -> Iterator[Result | Refused]:
     """What came of each line, in the order of the lines."""
     for answer in answers:
         yield from _refused(lines)

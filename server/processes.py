@@ -120,7 +120,8 @@ class Supervisor:
             steady = now - child.since > STEADY_SECONDS
             child.pause = FIRST_PAUSE_SECONDS if steady else min(child.pause * 2, LONGEST_PAUSE_SECONDS)
             child.pid, child.due = 0, now + child.pause
-            self._log.warning("process ended", process=row, pid=pid, code=codes[-1])
+            say = self._log.warning if codes[-1] else self._log.info
+            say("process ended", process=row, pid=pid, code=codes[-1])
         return codes
 
     def _stop(self) -> int:

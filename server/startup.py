@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import structlog
 from server import logs
 from server.api.app import Service, create_app
 from server.api.health import Health
-from server.api.listener import Listener, bind
-from server.errors import BadBundle
+from server.api.listener import Listener
+from server.api.port import bind, taken
+from server.errors import BadBundle, UnknownModel
 from server.inference.bundle import Bundle, find_bundles, load_bundles
 from server.inference.cores import cores
 from server.inference.engine import Engine, Limits
+from server.inference.predictor import Predictor
 from server.inference.probe import Probe, Silent
 from server.settings import Settings, SettingsProblem
 from server.tally import Tally
@@ -63,6 +66,14 @@ def engine_for_command(settings: Settings) -> Engine:
     return started_engine(settings, bundles, Silent(), threads=settings.threads or cores())
 
 
+def predictor_named(engine: Engine, model: str | None) -> Predictor:
+    """The predictor of that name, the first one if None; UnknownModel if there is none."""
+    name = model or next(iter(engine.predictors))
+    if name not in engine.predictors:
+        raise UnknownModel(f"No model named {name}; there are: {', '.join(engine.predictors)}.")
+    return engine.predictors[name]
+
+
 def threads_of(settings: Settings, row: int) -> int:
     """This process's share of the inference threads, at least one."""
     every, left = divmod(settings.threads or cores(), settings.processes)
@@ -87,6 +98,11 @@ def serve(
     listener = Listener(app, settings, orphaned)
     host, port = sock.getsockname()[:2]
     structlog.get_logger().info("serving", host=host, port=port, models=list(engine.predictors), process=row)
-    listener.run([sock])
+    try:
+        listener.run([sock])
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise taken(settings, error) from None  # somebody began to listen after we had bound
     structlog.get_logger().info("stopped", all_answered=listener.all_answered, process=row)
     return 0 if listener.all_answered else 1

@@ -16,7 +16,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from server.api.app import App
 from server.api.protocol import BoundedProtocol
-from server.settings import Settings, SettingsProblem
+from server.settings import Settings
 
 LINGER_SECONDS = 0.5
 """How long idle connections are kept once the port is shut: a client that is just asking gets its answer, and
@@ -120,24 +120,3 @@ class Listener(uvicorn.Server):
         while not happened() and time.monotonic() < end:  # noqa: ASYNC110  (uvicorn has no event for it)
             await asyncio.sleep(0.01)
         return happened()
-
-
-def bind(settings: Settings, *, shared: bool) -> socket.socket:
-    """A socket on the address of the settings, not listening yet.
-
-    Raises:
-        SettingsProblem: The address is not ours, or taken.
-    """
-    where = f"{settings.host}:{settings.port}"
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, kind, proto)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind(address)
-    except OSError as error:
-        raise SettingsProblem(f"Cannot listen on {where}: {error.strerror or error}.") from None
-    return sock
