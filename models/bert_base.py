@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,20 +19,33 @@ from server.inference.bundle import TOKENIZER_FILE, Bundle, load_bundle
 from server.inference.manifest import Layout, Lineage, Manifest, Terms
 from server.inference.values import Task
 
-RANDOM = Terms(name="none", text="Random weights, which mean nothing. Only their speed does.", commercial_use=True)
+RANDOM = Terms(name="none", text="Random weights: only their speed means anything.", commercial_use=True)
+
+
+class Form(StrEnum):
+    """How the weights and operators are written."""
+
+    FP32 = "fp32"
+    FUSED = "fp32-fused"
+    INT8 = "int8"
 
 
 def bert_base(
-    out: Annotated[Path, typer.Option(help="The folder for bundles; the bundle becomes OUT/NAME.")],
+    out: Annotated[Path, typer.Option(help="The bundle's folder, to be made.")],
     tokenizer_from: Annotated[Path, typer.Option(help="The bundle whose tokens, task and labels it takes.")],
     name: Annotated[str, typer.Option(help="The bundle's name.")] = "bert-base",
-    int8: Annotated[bool, typer.Option(help="As onnxruntime's quantize_dynamic makes it, per channel.")] = False,
-    fused: Annotated[bool, typer.Option("--fused/--plain", help="onnxruntime's fused operators.")] = True,
+    form: Annotated[
+        Form,
+        typer.Option(
+            help="fp32 as exported, with onnxruntime's fused operators (a little slower where it was tried), "
+            "or int8 as its quantize_dynamic makes it, per channel."
+        ),
+    ] = Form.FP32,
 ) -> None:
     """Write a BERT-base of random weights (12 layers, 768 wide) to compare speeds with."""
     console = Console(stderr=True, highlight=False)
     try:
-        bundle = make_bert_base(load_bundle(tokenizer_from), out / name, int8=int8, fused=fused)
+        bundle = make_bert_base(load_bundle(tokenizer_from), out, name=name, form=form)
     except (MakeError, ServeError) as error:
         console.print(f"[red]{error}", soft_wrap=True)
         raise typer.Exit(1) from error
@@ -39,18 +53,17 @@ def bert_base(
 
 
 def make_bert_base(
-    like: Bundle, folder: Path, *, layers: int = 12, width: int = 768, int8: bool = False, fused: bool = True
+    like: Bundle, folder: Path, *, name: str, form: Form, layers: int = 12, width: int = 768
 ) -> Bundle:
     """A BERT of `width` with heads of 64 and a feed-forward of four times the width, in `folder`.
 
     Args:
         like: Gives tokenizer, task, labels and windows.
         folder: Must not exist.
+        name: Of the bundle.
+        form: int8 is made independent of batch mates like any such graph.
         layers: Of the encoder.
         width: Of the encoder.
-        int8: Quantise dynamically, per channel; then made independent of batch mates like any such graph.
-        fused: Whether float32 uses onnxruntime's fused operators; int8 starts from the plain ones, whose
-            activation scales can be rewritten per row.
     """
     from models.bert_graph import BertShape, Head, bert_graph  # noqa: PLC0415 - the onnx package is slow to import
     from models.own.examples import examples  # noqa: PLC0415
@@ -65,17 +78,20 @@ def make_bert_base(
     head = Head(scores, per_token=manifest.task in (Task.NER, Task.QA))
     with fresh_bundle(folder) as fresh, TemporaryDirectory() as scratch:
         graph = Path(scratch) / "bert-base.onnx"
-        save(bert_graph(shape, head, fused=fused and not int8), graph)
-        network = recognise(_quantised(graph) if int8 else graph, manifest.task)
+        save(bert_graph(shape, head, fused=form is Form.FUSED), graph)
+        network = recognise(_quantised(graph) if form is Form.INT8 else graph, manifest.task)
         layout = msgspec.structs.replace(
             manifest.layout, ids=network.ids, mask=network.mask, types=network.types, outputs=network.outputs
         )
         purpose = Purpose(manifest.task, scores, layout, vocabulary, manifest.cost.widths)
         prepared = prepare(network, purpose, fresh)
         (fresh / TOKENIZER_FILE).write_bytes((like.folder / TOKENIZER_FILE).read_bytes())
-        described = _manifest(manifest, folder.name, layout, network.parameters)
+        described = _manifest(manifest, name, layout, network.parameters)
         described = msgspec.structs.replace(
-            described, graphs=prepared.graphs, cost=served_cost(prepared, purpose, fresh)
+            described,
+            graphs=prepared.graphs,
+            cost=served_cost(prepared, purpose, fresh),
+            lineage=msgspec.structs.replace(described.lineage, notes=" ".join(prepared.notes)),
         )
         seal_with_golden(fresh, described, examples(manifest.task, None))
     return load_bundle(folder)

@@ -26,7 +26,11 @@ def standard_widths(max_length: int) -> tuple[int, ...]:
 
 
 def measure_cost(
-    graph: Path, layout: Layout, widths: Sequence[int], rows: Sequence[int] = ROWS, budget: float = BUDGET_SECONDS
+    graph: Path,
+    layout: Layout,
+    widths: Sequence[int],
+    rows: Sequence[int] = ROWS,
+    budget: float = BUDGET_SECONDS,
 ) -> CostCurve:
     """Seconds of one run on one thread, the least of several rounds over the whole table.
 

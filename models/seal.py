@@ -1,4 +1,4 @@
-"""Writes what makes a folder a bundle: the model card, the digests, the sealed manifest, the golden examples."""
+"""Writes what makes a folder a bundle: model card, digests, sealed manifest and golden examples."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def fresh_bundle(folder: Path) -> Iterator[Path]:
 
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:
-    """Writes card and manifest for the files in `folder`, whose digests it fills in; returns what it wrote."""
+    """Writes card and manifest for the files in `folder`, whose digests it fills in."""
     (folder / CARD_FILE).write_text(card(manifest), encoding="utf-8")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_FILE)
     digests = tuple(_digest(folder, path) for path in files)
@@ -115,8 +115,8 @@ def card(manifest: Manifest) -> str:
 def _labels(manifest: Manifest) -> str:
     if not manifest.labels:
         return ""
-    lines = [f"- `{label.label}` {label.name if label.name != label.label else ''}" for label in manifest.labels]
-    return "## Labels\n\n" + "\n".join(line.rstrip() for line in lines)
+    lines = [f"- `{each.label}`" + f" {each.name}" * (each.name != each.label) for each in manifest.labels]
+    return "## Labels\n\n" + "\n".join(lines)
 
 
 def _graphs(manifest: Manifest) -> list[str]:
@@ -127,8 +127,9 @@ def _graphs(manifest: Manifest) -> list[str]:
 
 
 def _quality(quality: Quality) -> str:
-    spread = f" ({quality.low:.4g} to {quality.high:.4g})" if quality.low is not None and quality.high is not None else ""
-    line = f"- {quality.metric} {quality.value:.4g}{spread} on {quality.split}, n = {quality.n}"
+    line = f"- {quality.metric} {quality.value:.4g} on {quality.split}, n = {quality.n}"
+    if quality.low is not None and quality.high is not None:
+        line += f", {quality.low:.4g} to {quality.high:.4g}"
     if quality.baseline is not None:
         line += f"; {quality.baseline_name or 'baseline'} {quality.baseline:.4g}"
     return f"{line}. {quality.notes}".rstrip()

@@ -12,12 +12,12 @@ from models.errors import MakeError
 from server.inference.values import Task
 
 
-def pack(  # noqa: PLR0913 - one argument an option
-    onnx: Annotated[Path, typer.Option(help="The model: ONNX as exported by the usual tools, fp32 or int8.")],
+def pack(  # noqa: PLR0913, PLR0917 - one argument an option
+    onnx: Annotated[Path, typer.Option(help="The model, as the usual tools export it: fp32 or int8.")],
     tokenizer: Annotated[Path, typer.Option(help="Its tokenizer.json, or the vocab.txt of a BERT.")],
     task: Annotated[Task, typer.Option(help="What it does.")],
-    name: Annotated[str, typer.Option(help="The bundle's name: small letters, digits, . _ -")],
-    out: Annotated[Path, typer.Option(help="The folder for bundles; the bundle becomes OUT/NAME.")],
+    out: Annotated[Path, typer.Option(help="The bundle's folder, to be made.")],
+    name: Annotated[str | None, typer.Option(help="The bundle's name; the folder's if not given.")] = None,
     labels: Annotated[
         str | None, typer.Option(help='"a,b,c", a text file with one label (for ner: tag) a line, or JSON.')
     ] = None,
@@ -33,11 +33,13 @@ def pack(  # noqa: PLR0913 - one argument an option
     ] = None,
     terms: Annotated[str | None, typer.Option(help="The terms of the weights, in a sentence.")] = None,
     lower_case: Annotated[
-        bool | None, typer.Option("--lower-case/--keep-case", help="For vocab.txt: whether text is lower-cased.")
+        bool | None, typer.Option("--lower-case/--keep-case", help="For vocab.txt: the case of text.")
     ] = None,
     multi_label: Annotated[bool, typer.Option(help="Several labels may hold at once.")] = False,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="With --multi-label: from where one holds.")] = 0.5,
-    no_answer: Annotated[bool, typer.Option(help="For qa: the model was trained to say there is none.")] = False,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="With --multi-label: from which score on.")
+    ] = 0.5,
+    no_answer: Annotated[bool, typer.Option(help="For qa: trained to say that there is none.")] = False,
 ) -> None:
     """Pack your own ONNX model as a bundle; needs no torch."""
     from models.own.pack import Wish  # noqa: PLC0415 - the onnx package is slow to import
@@ -47,7 +49,7 @@ def pack(  # noqa: PLR0913 - one argument an option
         onnx=onnx,
         tokenizer=tokenizer,
         task=task,
-        name=name,
+        name=out.name if name is None else name,
         out=out,
         labels=labels,
         title=title,
@@ -69,6 +71,6 @@ def pack(  # noqa: PLR0913 - one argument an option
     for note in packed.notes:
         console.print(f"- {note}", soft_wrap=True, markup=False)
     bundle = packed.bundle
-    size = sum(file.bytes for file in bundle.manifest.files) / 1e6
-    console.print(f"Packed {bundle.folder}: {size:.1f} MB, version {bundle.manifest.version[:12]}.", soft_wrap=True)
+    size, version = sum(file.bytes for file in bundle.manifest.files) / 1e6, bundle.manifest.version[:12]
+    console.print(f"Packed {bundle.folder}: {size:.1f} MB, version {version}.", soft_wrap=True)
     console.print(f"Serve it: qingmo-serve --bundles {wish.out}", soft_wrap=True, markup=False)

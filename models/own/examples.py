@@ -95,6 +95,6 @@ def _text(fields: tuple[str, ...], line: str) -> Text | None:
     except json.JSONDecodeError:
         value = line
     if isinstance(value, dict):
-        parts = [value.get(field) for field in fields]
-        return Text(*parts) if all(isinstance(part, str) for part in parts) else None
+        parts = [value[field] for field in fields if isinstance(value.get(field), str)]
+        return Text(*parts) if len(parts) == len(fields) else None
     return Text(line.strip()) if len(fields) == 1 else None

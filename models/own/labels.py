@@ -9,8 +9,8 @@ from models.errors import MakeError
 from server.inference.manifest import LabelName
 
 ALLOWED = (
-    "Labels are given as \"a,b,c\", as a text file with one label a line (a tab and a display name may follow), "
-    "or as JSON: a list, an id2label or label2id object, or a config.json that holds one."
+    'Labels are given as "a,b,c", as a text file with one label a line (a tab and a display name may '
+    "follow), or as JSON: a list, an id2label or label2id object, or a config.json that holds one."
 )
 
 _PLACES = {"B": "B", "I": "I", "E": "E", "S": "S", "M": "I", "L": "E", "U": "S"}
@@ -22,7 +22,7 @@ def read_labels(source: str) -> tuple[LabelName, ...]:
     if path.suffix in (".json", ".txt") and not path.is_file():
         raise MakeError(f"There is no file {path}. {ALLOWED}")
     try:
-        found = _from_file(path) if path.is_file() else [_label(part) for part in source.replace("，", ",").split(",")]
+        found = _from_file(path) if path.is_file() else _from_text(source)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise MakeError(f"{path.name} cannot be read: {error}. {ALLOWED}") from error
     if not found or any(not label.label for label in found):
@@ -59,6 +59,10 @@ def _tag(given: str) -> str:
 def _label(text: str) -> LabelName:
     label, _, name = text.strip().partition("\t")
     return LabelName(label=label.strip(), name=name.strip() or label.strip())
+
+
+def _from_text(source: str) -> list[LabelName]:
+    return [_label(part) for part in source.replace("，", ",").split(",")]
 
 
 def _from_file(path: Path) -> list[LabelName]:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
+
 from models.costcurve import standard_widths
 from models.errors import MakeError
 from models.own.examples import examples
@@ -19,7 +21,7 @@ from models.own.words import Words, read_words
 from models.seal import fresh_bundle, seal_with_golden
 from server.errors import ServeError
 from server.inference.bundle import TOKENIZER_FILE, Bundle
-from server.inference.manifest import SCHEMA, CostCurve, LabelName, Layout, Lineage, Manifest, Terms
+from server.inference.manifest import SCHEMA, CostCurve, LabelName, Layout, Lineage, Manifest, Name, Terms
 from server.inference.values import Task
 
 MAX_LENGTH: Mapping[Task, int] = {Task.CLASSIFY: 128, Task.PAIR: 128, Task.NER: 128, Task.QA: 384}
@@ -52,6 +54,19 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Tags (of entity recognition alone) and labels."""
+
+    tags: tuple[str, ...] = ()
+    labels: tuple[LabelName, ...] = ()
+
+    @property
+    def scores(self) -> int:
+        """How many a text, or a token, is given; two in question answering, which has no names."""
+        return len(self.tags) or len(self.labels) or 2
+
+
+@dataclass(frozen=True, slots=True)
 class Packed:
     """The bundle as the server loads it, and a sentence on each thing that was done or assumed."""
 
@@ -60,40 +75,51 @@ class Packed:
 
 
 def pack(wish: Wish) -> Packed:
-    """Makes `wish.out / wish.name`, whole or not at all; MakeError says why not."""
-    folder = wish.out / wish.name
-    tags, labels = _labels(wish)
+    """Makes the folder `wish.out`, whole or not at all; MakeError says why not."""
+    _check_name(wish.name)
+    names = _names(wish)
     words = read_words(wish.tokenizer, wish.lower_case)
     network = recognise(wish.onnx, wish.task)
     _check_vocabulary(words, network)
     layout = _layout(wish, words, network)
     widths = standard_widths(layout.max_length)
-    purpose = Purpose(wish.task, len(tags) or len(labels), layout, words.size, widths)
+    purpose = Purpose(wish.task, names.scores, layout, words.size, widths)
     texts = examples(wish.task, wish.examples)
     try:
-        with fresh_bundle(folder) as fresh:
+        with fresh_bundle(wish.out) as fresh:
             prepared = prepare(network, purpose, fresh)
             (fresh / TOKENIZER_FILE).write_text(words.tokenizer.to_str(), encoding="utf-8")
             cost = served_cost(prepared, purpose, fresh)
-            manifest = _manifest(wish, network, prepared, layout, cost, labels, tags)
+            manifest = _manifest(wish, network, names, layout, prepared, cost)
             sealed = seal_with_golden(fresh, manifest, texts)
     except ServeError as error:
         raise MakeError(error.message) from error
     return Packed(
-        Bundle(folder, sealed.manifest, sealed.graph, sealed.tokenizer),
+        Bundle(wish.out, sealed.manifest, sealed.graph, sealed.tokenizer),
         (*words.notes, *prepared.notes, *_golden_note(len(texts), len(sealed.manifest.golden))),
     )
 
 
-def _labels(wish: Wish) -> tuple[tuple[str, ...], tuple[LabelName, ...]]:
-    """Tags (of NER alone) and labels."""
+def _check_name(name: str) -> None:
+    try:
+        msgspec.convert(name, Name)
+    except msgspec.ValidationError as error:
+        raise MakeError(
+            f"The name {name!r} is not of small letters, digits, dots, dashes and underscores, at most 64, "
+            "beginning with a letter or digit."
+        ) from error
+
+
+def _names(wish: Wish) -> Names:
     if wish.task is Task.QA:
         if wish.labels:
             raise MakeError("Question answering takes no labels.")
-        return (), ()
+        return Names()
     if not wish.labels:
         raise MakeError(f"The task {wish.task} needs --labels.")
-    return read_tags(wish.labels) if wish.task is Task.NER else ((), read_labels(wish.labels))
+    if wish.task is Task.NER:
+        return Names(*read_tags(wish.labels))
+    return Names(labels=read_labels(wish.labels))
 
 
 def _check_vocabulary(words: Words, network: Network) -> None:
@@ -119,7 +145,7 @@ def _layout(wish: Wish, words: Words, network: Network) -> Layout:
         raise MakeError(f"--max-length {max_length} leaves no room for text; give {special + 8} or more.")
     overlap = max_length // 4 if wish.overlap is None else wish.overlap
     if not 0 <= overlap < (max_length - special) // 2:
-        raise MakeError(f"--overlap {overlap} is not from 0 to under half of the {max_length - special} tokens.")
+        raise MakeError(f"--overlap {overlap} is not from 0 to under half of {max_length - special} tokens.")
     return Layout(
         prefix=words.prefix,
         middle=words.middle,
@@ -135,25 +161,19 @@ def _layout(wish: Wish, words: Words, network: Network) -> Layout:
     )
 
 
-def _manifest(  # noqa: PLR0913 - one argument a station that had its say
-    wish: Wish,
-    network: Network,
-    prepared: Prepared,
-    layout: Layout,
-    cost: CostCurve,
-    labels: tuple[LabelName, ...],
-    tags: tuple[str, ...],
+def _manifest(
+    wish: Wish, network: Network, names: Names, layout: Layout, prepared: Prepared, cost: CostCurve
 ) -> Manifest:
-    terms = Terms(name="as stated at packing", text=wish.terms, commercial_use=None) if wish.terms else UNSTATED
+    stated = Terms(name="as stated at packing", text=wish.terms or "", commercial_use=None)
     return Manifest(
         schema=SCHEMA,
         name=wish.name,
         task=wish.task,
         title=wish.title or wish.name,
-        labels=labels,
-        tags=tags,
+        labels=names.labels,
+        tags=names.tags,
         multi_label=wish.multi_label,
-        thresholds=(wish.threshold,) * len(labels) if wish.multi_label else (),
+        thresholds=(wish.threshold,) * len(names.labels) if wish.multi_label else (),
         no_answer=wish.no_answer,
         parameters=network.parameters,
         layout=layout,
@@ -161,7 +181,7 @@ def _manifest(  # noqa: PLR0913 - one argument a station that had its say
         cost=cost,
         files=(),
         lineage=_lineage(wish, prepared),
-        terms=terms,
+        terms=stated if wish.terms else UNSTATED,
     )
 
 

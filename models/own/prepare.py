@@ -1,4 +1,4 @@
-"""Turns a recognised network into the graphs that a bundle holds, independent of batch mates and exact on its CPUs."""
+"""A recognised network to the graphs of a bundle: independent of batch mates, and exact on their CPUs."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ def _rewritten(
     rewriting = per_row(changed)
     alone = "so the graph runs one text at a time: batching would let texts change each other's answers."
     if rewriting.left:
-        notes.append(f"Dynamic int8: the scale inside {', '.join(rewriting.left)} spans the whole batch, {alone}")
+        left = ", ".join(rewriting.left)
+        notes.append(f"Dynamic int8: the scale inside {left} spans the whole batch, {alone}")
         return False
     path = folder / "rewritten.onnx"
     save(changed, path)
@@ -100,8 +101,8 @@ def _rewritten(
         return False
     path.replace(folder / MODEL_FILE)
     notes.append(
-        f"Dynamic int8: {rewriting.rewritten} activation scales were rewritten from one a batch to one a row; "
-        f"scores moved by {distance:.3f} of their spread."
+        f"Dynamic int8: {rewriting.rewritten} activation scales were rewritten from one a batch to one a "
+        f"row; scores moved by {distance:.3f} of their spread."
     )
     return True
 
@@ -115,8 +116,8 @@ def _by_cpu(graph: Graph, folder: Path, notes: list[str]) -> list[Graph]:
     unsigned(model)
     save(model, folder / UNSIGNED_FILE)
     notes.append(
-        f"{risky} products with signed 8-bit weights could saturate on a CPU without VNNI; such a CPU is served "
-        f"{UNSIGNED_FILE}, which gives the same integers, slower."
+        f"{risky} products with signed 8-bit weights could saturate on a CPU without VNNI; such a CPU is "
+        f"served {UNSIGNED_FILE}, which gives the same integers, slower."
     )
     signed = [msgspec.structs.replace(graph, cpu=cpu) for cpu in EXACT_SIGNED]
     plain = msgspec.structs.replace(graph, file=UNSIGNED_FILE, form=f"{graph.form}, unsigned weights")

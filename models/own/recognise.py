@@ -29,7 +29,7 @@ EXPORT = (
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A graph with int64 inputs [rows, width] and float32 outputs, weights inside, and what was done for that."""
+    """A graph with int64 inputs [rows, width], float32 outputs and all weights inside; what that took."""
 
     model: onnx.ModelProto
     ids: str
@@ -48,7 +48,8 @@ def recognise(path: Path, task: Task) -> Network:
     names = [entry.name for entry in _inputs(model)]
     ids, mask, types = (_pick(names, known) for known in (IDS, MASK, TYPES))
     if ids is None:
-        raise MakeError(f"The graph has no input named input_ids; its inputs are {', '.join(names) or 'none'}.")
+        listed = ", ".join(names) or "none"
+        raise MakeError(f"The graph has no input named input_ids; its inputs are {listed}.")
     odd = [name for name in names if name not in (ids, mask, types)]
     if odd:
         raise MakeError(

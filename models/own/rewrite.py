@@ -160,5 +160,3 @@ def _product_nodes(product: _Product, value: str, scale: str) -> list[onnx.NodeP
 def spans_tensor(model: onnx.ModelProto) -> bool:
     """Whether any activation scale is taken over the whole batch."""
     return any(node.op_type in WHOLE_TENSOR for node in model.graph.node)
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from models.own.surgery import Surgery
 
@@ -70,5 +71,5 @@ def _move(surgery: Surgery, node: onnx.NodeProto) -> None:
     node.input.extend(inputs)
 
 
-def _moved(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _moved(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     return (values.astype(np.int16) + 128).astype(np.uint8)

@@ -47,7 +47,8 @@ class Surgery:
     @property
     def opset(self) -> int:
         """The version of the standard operators."""
-        return next((entry.version for entry in self.model.opset_import if entry.domain in ("", "ai.onnx")), 1)
+        entries = self.model.opset_import
+        return next((entry.version for entry in entries if entry.domain in ("", "ai.onnx")), 1)
 
     def only_reader(self, value: str, op: str) -> onnx.NodeProto | None:
         """The one node that reads a value, if it is of this operator."""
@@ -94,7 +95,8 @@ class Surgery:
         self.index()
 
     def _drop_unread(self) -> None:
-        read = {name for node in self.nodes() for name in node.input} | self.outputs | _read_inside(self.nodes())
+        nodes = self.nodes()
+        read = {name for node in nodes for name in node.input} | self.outputs | _read_inside(nodes)
         kept = [tensor for tensor in self.model.graph.initializer if tensor.name in read]
         if len(kept) < len(self.model.graph.initializer):
             del self.model.graph.initializer[:]
@@ -123,4 +125,3 @@ def _read_inside(nodes: Iterable[onnx.NodeProto]) -> set[str]:
         return set()
     names = {name for node in inner for name in node.input} | {o.name for g in graphs for o in g.output}
     return names | _read_inside(inner)
-

@@ -73,7 +73,7 @@ class Trial:
         for seed in range(8):
             batch = self._batch(1, lengths[seed % len(lengths)], seed, full=True)
             mine.append(self._session.run(batch).ravel())
-            others.append(other._session.run(batch).ravel())  # noqa: SLF001 - the same class
+            others.append(other._session.run(batch).ravel())
         here, there = np.concatenate(mine), np.concatenate(others)
         return float(np.sqrt(np.mean((here - there) ** 2)) / max(float(here.std()), 1e-9))
 
@@ -124,7 +124,7 @@ def _check_shape(got: Logits, rows: int, width: int, task: Task, scores: int) ->
     per_token = got.ndim == 3 and got.shape[:2] == (rows, width)
     per_text = got.ndim == 2 and got.shape[0] == rows
     if task is Task.NER and not per_token:
-        raise MakeError(f"The graph gives {list(got.shape)}, one answer a text; --task ner wants one a token.")
+        raise MakeError(f"The graph gives {list(got.shape)}, an answer a text; --task ner wants one a token.")
     if task is not Task.NER and per_token:
         raise MakeError(f"The graph gives scores for each token; that is --task ner, not {task}.")
     if task is not Task.NER and not per_text:

@@ -122,7 +122,7 @@ def _frame(pair: Encoding) -> tuple[list[int], list[int], list[int], int]:
 def _framed_by_name(tokenizer: Tokenizer, pad: int, notes: tuple[str, ...]) -> Words:
     opener, closer = _first_id(tokenizer, OPENERS), _first_id(tokenizer, CLOSERS)
     if opener is None or closer is None:
-        raise MakeError("The tokenizer neither adds special pieces nor knows [CLS] and [SEP] or <s> and </s>.")
+        raise MakeError("The tokenizer adds no special pieces and knows no [CLS] and [SEP] or <s> and </s>.")
     note = "The tokenizer adds no special pieces; each text is framed as BERT was trained."
     return Words(tokenizer, (opener,), (closer,), (closer,), pad, 1, (*notes, note))
 
