@@ -46,19 +46,28 @@ class AnswersDecoder:
         """
         wanted, longest = _limits(options, self._longest)
         scores = by_token(encoded, logits, 2)
-        null = min(float(np.sum(rows[0], dtype=np.float64)) for rows in logits) if self._no_answer else None
+        null = self._null(logits)
         table = SpanTable(*_visible(encoded.offsets, scores), longest)
-        total = table.log_total if null is None else float(np.logaddexp(table.log_total, null))
+        top = max(table.top, null)
+        if top == -np.inf:
+            return Answers((), None)
+        total = table.mass * np.exp(table.top - top) + np.exp(null - top)
         context = encoded.text.second or ""
         found = [
-            Span(context[start:end], start, end, min(1.0, float(np.exp(score - total))))
+            Span(context[start:end], start, end, float(np.exp(score - top) / total))
             for score, start, end in table.best(wanted)
         ]
         lowest = options.threshold or 0.0
         return Answers(
             tuple(span for span in found if span.score >= lowest),
-            None if null is None else min(1.0, float(np.exp(null - total))),
+            float(np.exp(null - top) / total) if self._no_answer else None,
         )
+
+    def _null(self, logits: Sequence[NDArray[np.float32]]) -> float:
+        """The score of "no answer"; -inf, which takes no part, where it was not trained."""
+        if not self._no_answer:
+            return -np.inf
+        return min(float(rows[0].sum(dtype=np.float64)) for rows in logits)
 
 
 def _limits(options: Options, longest: int) -> tuple[int, int]:

@@ -35,12 +35,14 @@ class SpanTable:
         self._until = np.concatenate((offsets[:, 1], np.full(self._width - 1, np.iinfo(np.int32).max)))
         self._best = np.full(count, -np.inf)
         self._stop = np.zeros(count, dtype=np.intp)
-        self.log_total = -np.inf
-        """Log of the summed exponentials of all spans' scores."""
+        self._walls = [0]
+        self.top = -np.inf
+        """The best score of all, -inf where there is no span."""
+        self.mass = 0.0
+        """Sum of e^(score - top) over all spans; apart from `top`, so that it is exact for any scores."""
         step = max(1, _CELLS // self._width)
         for start in range(0, count, step):
-            cells = self._search(start, min(start + step, count))
-            self.log_total = float(np.logaddexp(self.log_total, _log_sum(cells)))
+            self._weigh(self._search(start, min(start + step, count)))
 
     def _search(self, start: int, stop: int) -> Scores:
         """Find the best end for the starts of a range; all its spans' scores, `[starts, width]`."""
@@ -53,6 +55,13 @@ class SpanTable:
         self._best[start:stop] = cells[np.arange(stop - start), reach]
         self._stop[start:stop] = np.arange(start, stop) + reach
         return cells
+
+    def _weigh(self, cells: Scores) -> None:
+        """Add a block of spans to the sum over all."""
+        top = max(self.top, float(cells.max()))
+        if top > -np.inf:
+            self.mass = self.mass * float(np.exp(self.top - top)) + float(np.exp(cells - top).sum())
+            self.top = top
 
     def best(self, wanted: int) -> list[tuple[float, int, int]]:
         """Up to `wanted` spans (score, first character, last character's end), best first, apart.
@@ -69,18 +78,14 @@ class SpanTable:
                 (float(self._best[first]), int(self._offsets[first, 0]), int(self._offsets[last, 1]))
             )
             self._starts[first : last + 1] = self._ends[first : last + 1] = -np.inf
-            self._bar(first, last)
+            self._wall(first, last)
         return found
 
-    def _bar(self, first: int, last: int) -> None:
-        """Search anew the starts whose spans could reach into tokens `first` to `last`."""
-        near = max(0, first - self._width + 1)
-        ends = self._ends.copy()
+    def _wall(self, first: int, last: int) -> None:
+        """Bar tokens `first` to `last`: search anew the starts before them, back to the wall before."""
+        near = max(first - self._width + 1, *(wall for wall in self._walls if wall <= first))
+        behind = self._ends[last + 1 :].copy()
         self._ends[last + 1 :] = -np.inf
         self._search(near, last + 1)
-        self._ends = ends
-
-
-def _log_sum(cells: Scores) -> float:
-    top = float(cells.max())
-    return top if top == -np.inf else top + float(np.log(np.exp(cells - top).sum()))
+        self._ends[last + 1 :] = behind
+        self._walls.append(last + 1)
