@@ -13,6 +13,7 @@ from server.errors import BadRequest, HeadTooLarge, Overloaded, ServeError
 
 MOST_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20.0
+LINGER_SECONDS = 1.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -23,6 +24,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (uvicorn's own)
         super().__init__(*args, **kwargs)
         self.head_bytes = 0
+        self.refused = False
         self.head_since: float | None = time.monotonic()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -33,7 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; refuse a head that never ends, or is no HTTP."""
-        if self.transport.is_closing():
+        if self.refused:
             return
         if self.head_since is not None:
             self.head_bytes += len(data)
@@ -41,7 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if (
             self.head_since is not None
             and self.head_bytes > MOST_HEAD_BYTES
-            and not self.transport.is_closing()
+            and not self.refused
         ):
             sentence = (
                 f"The request's path and headers are larger than the {MOST_HEAD_BYTES} bytes that are taken."
@@ -73,4 +75,13 @@ class BoundedProtocol(HttpToolsProtocol):
         head = b"HTTP/1.1 %d %s\r\n" % (error.status, error.title.encode())
         kind = b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body)
         self.transport.write(head + kind + header + b"connection: close\r\n\r\n" + body)
-        self.transport.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Say no more, and read over what still comes for a moment: closing at once may lose the refusal."""
+        self.refused = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
