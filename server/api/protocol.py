@@ -53,11 +53,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self.head_since, self.head_bytes = time.monotonic(), 0
+        self.head_since = time.monotonic()
 
     def on_headers_complete(self) -> None:
         """A head is in."""
-        self.head_since = None
+        self.head_since, self.head_bytes = None, 0
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
