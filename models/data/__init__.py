@@ -1,0 +1,1 @@
+"""Data sets as rows: their sources, their files' formats, and how they are split. Knows no network."""

@@ -1,0 +1,111 @@
+"""The one network of this house in torch: an encoder in the BERT post-LN form with one linear head.
+
+State-dict names, which `models.export` reads (H hidden, F ffn; linear weights are [out, in]):
+
+- `embed.word` [vocab, H], `embed.position` [positions, H] (token type 0 folded in)
+- `embed.norm.{weight,bias}` [H]
+- `layers.{i}.qkv.{weight,bias}` [3H, H]: query, key and value stacked, each with its heads side by side
+- `layers.{i}.out.{weight,bias}` [H, H], `layers.{i}.attn_norm.{weight,bias}` [H]
+- `layers.{i}.ffn_in.{weight,bias}` [F, H], `layers.{i}.ffn_out.{weight,bias}` [H, F]
+- `layers.{i}.ffn_norm.{weight,bias}` [H]
+- `head.{weight,bias}` [outputs, H]
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name torch itself uses
+from torch import Tensor, nn
+
+from models.shape import Shape
+
+
+class Embedding(nn.Module):
+    """Words plus learned positions, normalised."""
+
+    def __init__(self, shape: Shape, dropout: float) -> None:
+        super().__init__()
+        self.word = nn.Parameter(torch.empty(shape.vocab, shape.hidden).normal_(std=0.02))
+        self.position = nn.Parameter(torch.empty(shape.positions, shape.hidden).normal_(std=0.02))
+        self.norm = nn.LayerNorm(shape.hidden, shape.eps)
+        self.dropout = dropout
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """`ids` [rows, width] to [rows, width, hidden]."""
+        hidden = F.embedding(ids, self.word) + self.position[: ids.shape[1]]
+        return F.dropout(cast(Tensor, self.norm(hidden)), self.dropout, self.training)
+
+
+class Layer(nn.Module):
+    """Self-attention and feed-forward, each with its residual and its norm after (Vaswani et al. 2017)."""
+
+    def __init__(self, shape: Shape, dropout: float) -> None:
+        super().__init__()
+        hidden, ffn = shape.hidden, shape.ffn
+        self.qkv = nn.Linear(hidden, 3 * hidden)
+        self.out = nn.Linear(hidden, hidden)
+        self.attn_norm = nn.LayerNorm(hidden, shape.eps)
+        self.ffn_in = nn.Linear(hidden, ffn)
+        self.ffn_out = nn.Linear(ffn, hidden)
+        self.ffn_norm = nn.LayerNorm(hidden, shape.eps)
+        self.heads = shape.heads
+        self.dropout = dropout
+        self.activation = F.relu if shape.activation == "relu" else F.gelu
+
+    def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
+        """`hidden` [rows, width, hidden]; `visible` [rows, 1, 1, width] is true where a token stands."""
+        attended = self._drop(self.out(self._attend(hidden, visible)))
+        hidden = self.attn_norm(hidden + attended)
+        fed = self._drop(self.ffn_out(self.activation(self.ffn_in(hidden))))
+        return cast(Tensor, self.ffn_norm(hidden + fed))
+
+    def _attend(self, hidden: Tensor, visible: Tensor) -> Tensor:
+        rows, width, size = hidden.shape
+        qkv = self.qkv(hidden).view(rows, width, 3, self.heads, size // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        drop = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=drop)
+        return mixed.transpose(1, 2).reshape(rows, width, size)
+
+    def _drop(self, hidden: Tensor) -> Tensor:
+        return F.dropout(hidden, self.dropout, self.training)
+
+
+class Encoder(nn.Module):
+    """The whole network: embedding, layers, head.
+
+    `forward` gives `[rows, outputs]` for the head `classify`, else `[rows, width, outputs]`.
+    """
+
+    def __init__(self, shape: Shape, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embed = Embedding(shape, dropout)
+        self.layers = nn.ModuleList(Layer(shape, dropout) for _ in range(shape.layers))
+        self.head = nn.Linear(shape.hidden, shape.outputs)
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+        self.dropout = dropout
+
+    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Last states [rows, width, hidden] of `ids` [rows, width]; `mask` is 1 where a token stands."""
+        visible = mask[:, None, None, :].bool()
+        hidden: Tensor = self.embed(ids)
+        for layer in self.layers:
+            hidden = layer(hidden, visible)
+        return hidden
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Logits of `ids` [rows, width] under `mask` [rows, width]."""
+        hidden = self.hidden(ids, mask)
+        if self.shape.head == "classify":
+            hidden = hidden[:, 0] if self.shape.pooling == "cls" else mean_pool(hidden, mask)
+        return cast(Tensor, self.head(F.dropout(hidden, self.dropout, self.training)))
+
+
+def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Mean over real tokens: [rows, width, hidden] to [rows, hidden]."""
+    weights = mask[:, :, None].to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1)

@@ -1,0 +1,94 @@
+"""Stage `base`: the untrained network of a recipe: some layers of a base, its vocabulary cut by use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import numpy as np
+
+from models.base import Base, Floats, open_base
+from models.data.texts import read_texts
+from models.errors import MakeError
+from models.job import Job
+from models.shape import Shape
+from models.vocabulary import Vocabulary, count_characters, count_pieces, cut, tokenizer_of
+from models.workspace import Config, Record, Trained, commit_here, save_trained, versions_here
+from server.inference.manifest import LabelName
+
+
+def run(job: Job) -> Trained:
+    """Cut, choose and save; the head is small random numbers from the recipe's seed."""
+    base = open_base(job.recipe.base)
+    _check_layers(job, base)
+    vocabulary = _vocabulary(job, base)
+    shape = _shape(job, base)
+    config = _config(job, vocabulary, base, shape)
+    record = Record(
+        recipe=job.recipe.name,
+        recipe_sha256=job.recipe_sha256,
+        stage="base",
+        seed=job.recipe.seed,
+        commit=commit_here(),
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        base=base.name,
+        base_sha256=base.sha256,
+        versions=versions_here(),
+        notes={"parameters": shape.parameters, "vocabulary": shape.vocab},
+    )
+    weights = _weights(job, base, vocabulary, shape)
+    return save_trained(job.folder("base"), config, record, weights, vocabulary.tokenizer)
+
+
+def _check_layers(job: Job, base: Base) -> None:
+    layers, positions = job.recipe.network.layers, job.recipe.network.positions
+    if not layers or max(layers) >= base.shape.layers:
+        raise MakeError(
+            f"The recipe takes layers {list(layers)}; {base.name} has 0 to {base.shape.layers - 1}."
+        )
+    if positions > base.shape.positions:
+        raise MakeError(f"The recipe takes {positions} positions; {base.name} has {base.shape.positions}.")
+
+
+def _vocabulary(job: Job, base: Base) -> Vocabulary:
+    whole = tokenizer_of(base.pieces, range(len(base.pieces.texts)))
+    uses: Counter[int] = Counter()
+    characters: Counter[str] = Counter()
+    for name, weight in job.recipe.vocabulary.texts.items():
+        texts = list(read_texts(job.data, name))
+        job.console.print(f"counting the pieces of {len(texts)} texts of {name}")
+        for piece, count in count_pieces(whole, texts).items():
+            uses[piece] += round(weight * count)
+        characters.update(count_characters(whole, texts))
+    return cut(base.pieces, uses, characters, job.recipe.vocabulary.size, job.recipe.vocabulary.rare)
+
+
+def _shape(job: Job, base: Base) -> Shape:
+    network = job.recipe.network
+    return Shape(
+        vocab=job.recipe.vocabulary.size,
+        hidden=base.shape.hidden,
+        layers=len(network.layers),
+        heads=base.shape.heads,
+        ffn=base.shape.ffn,
+        positions=network.positions,
+        outputs=len(job.recipe.labels),
+        activation=network.activation,
+        pooling=network.pooling,
+    )
+
+
+def _config(job: Job, vocabulary: Vocabulary, base: Base, shape: Shape) -> Config:
+    start, pad, end, unknown = (vocabulary.kept.index(i) for i in base.pieces.specials)
+    labels = tuple(LabelName(label=label, name=name) for label, name in job.recipe.labels.items())
+    return Config(shape=shape, labels=labels, start=start, pad=pad, end=end, unknown=unknown)
+
+
+def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict[str, Floats]:
+    weights = base.embedding(vocabulary.kept, shape.positions)
+    for place, layer in enumerate(job.recipe.network.layers):
+        weights.update({f"layers.{place}.{name}": value for name, value in base.layer(layer).items()})
+    random = np.random.default_rng(job.recipe.seed)
+    weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.hidden)).astype(np.float32)
+    weights["head.bias"] = np.zeros(shape.outputs, np.float32)
+    return weights

@@ -1,0 +1,92 @@
+"""Vocabularies: a base's pieces cut down to those in use, as a tokenizer. Knows nothing of weights."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+from models.base import Pieces
+
+# Special pieces stand in the Unigram table like all others. At their own score of 0 a user who types "<s>"
+# would get the start token; at this one the single characters always win.
+SPECIAL_SCORE = -100.0
+ASCII = frozenset(map(chr, range(33, 127)))
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The pieces kept, best first after the specials: `kept[new id]` is the piece's id in the base."""
+
+    kept: tuple[int, ...]
+    tokenizer: Tokenizer
+
+
+def tokenizer_of(pieces: Pieces, kept: Sequence[int]) -> Tokenizer:
+    """A Unigram tokenizer (Kudo 2018) over the pieces `kept`, in that order; it adds no special tokens.
+
+    Text is normalised as the base does it: NFKC, control characters to spaces, runs of spaces to one.
+    """
+    special = set(pieces.specials)
+    table = [(pieces.texts[i], SPECIAL_SCORE if i in special else round(pieces.scores[i], 4)) for i in kept]
+    tokenizer = Tokenizer(models.Unigram(table, unk_id=kept.index(pieces.unknown), byte_fallback=False))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    return tokenizer
+
+
+def count_pieces(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
+    """How often each id occurs in `texts`."""
+    counts: Counter[int] = Counter()
+    left = iter(texts)
+    while chunk := list(islice(left, 4096)):
+        for encoding in tokenizer.encode_batch_fast(chunk, add_special_tokens=False):
+            counts.update(encoding.ids)
+    return counts
+
+
+def count_characters(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[str]:
+    """How often each character occurs in `texts` once normalised."""
+    normalizer = tokenizer.normalizer
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalizer.normalize_str(text))
+    return counts
+
+
+def cut(
+    pieces: Pieces, uses: Mapping[int, float], characters: Mapping[str, int], size: int, rare: int
+) -> Vocabulary:
+    """The `size` pieces worth keeping.
+
+    Specials, ASCII and every Chinese character seen `rare` times or more come first, whatever their use as
+    pieces: without them a dropped word would end in unknowns. The rest of the room goes by use.
+    """
+    special = set(pieces.specials)
+    single = {text: i for i, text in enumerate(pieces.texts) if len(text) == 1 and i not in special}
+    wanted = {c for c, n in characters.items() if n >= rare and is_chinese(c)} | ASCII | {"▁"}
+    forced = {single[c] for c in wanted if c in single}
+    by_use = sorted(uses, key=lambda i: (-uses[i], i))
+    room = size - len(special) - len(forced)
+    filled = [i for i in by_use if i not in forced and i not in special][: max(room, 0)]
+    ordinary = sorted(forced | set(filled), key=lambda i: (-uses.get(i, 0.0), i))
+    kept = (*pieces.specials, *ordinary)
+    return Vocabulary(kept, tokenizer_of(pieces, kept))
+
+
+def is_chinese(character: str) -> bool:
+    """Whether this is a CJK unified ideograph, of any block."""
+    return unicodedata.name(character, "").startswith("CJK UNIFIED")
+
+
+def share_differing(one: Tokenizer, other: Tokenizer, texts: Sequence[str]) -> float:
+    """Share of `texts` (0..1) that the two cut differently; an unknown differs from any piece."""
+    first = one.encode_batch(list(texts), add_special_tokens=False)
+    second = other.encode_batch(list(texts), add_special_tokens=False)
+    return sum(a.tokens != b.tokens for a, b in zip(first, second, strict=True)) / len(texts)

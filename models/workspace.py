@@ -1,0 +1,176 @@
+"""Where work lies, under QINGMO_WORK, and the door through which trained networks pass between stages.
+
+A stage's folder holds `network.safetensors`, `config.json`, `tokenizer.json` and `record.json`; it appears
+whole or not at all. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from tokenizers import Tokenizer
+
+from models.errors import MakeError
+from models.shape import Shape
+from server.inference.manifest import DataDigest, LabelName
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """What is needed to run the weights: geometry, labels in the order of the outputs, special ids."""
+
+    shape: Shape
+    labels: tuple[LabelName, ...]
+    start: int
+    pad: int
+    end: int
+    unknown: int
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """One look at an official split: when, why, and the accuracies (0..1) that were seen."""
+
+    split: str
+    when: str
+    why: str
+    rows: int
+    accuracy: float
+    unseen_rows: int
+    unseen_accuracy: float
+
+
+class Epoch(Struct, frozen=True, kw_only=True):
+    """One pass over the rows: mean loss, score on validation (0..1), seconds of wall time, tokens."""
+
+    number: int
+    loss: float
+    validation: float
+    seconds: float
+    tokens: int
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """How a trained network came about; what its model card is written from."""
+
+    recipe: str
+    recipe_sha256: str
+    stage: str
+    seed: int
+    commit: str
+    made: str
+    base: str
+    base_sha256: str
+    versions: Mapping[str, str]
+    data: tuple[DataDigest, ...] = ()
+    rows: int = 0
+    validation_rows: int = 0
+    majority: float = 0.0
+    best: float = 0.0
+    epochs: tuple[Epoch, ...] = ()
+    looks: tuple[Look, ...] = ()
+    notes: Mapping[str, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained network in its folder."""
+
+    folder: Path
+    config: Config
+    record: Record
+
+    def weights(self) -> Weights:
+        """All weights as float32 arrays, by the names that `models.network` documents."""
+        return load_file(self.folder / "network.safetensors")
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer the network was trained with; it adds no special tokens."""
+        return Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+
+
+def save_trained(
+    folder: Path, config: Config, record: Record, weights: Weights, tokenizer: Tokenizer
+) -> Trained:
+    """Write a stage's result; what stood at `folder` is replaced in one step at the end."""
+    fresh = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save_file(dict(weights), fresh / "network.safetensors")
+    (fresh / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
+    _write_json(fresh / "config.json", config)
+    _write_json(fresh / "record.json", record)
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return Trained(folder, config, record)
+
+
+def load_trained(folder: Path) -> Trained:
+    """The trained network in `folder`; MakeError where none lies there or it cannot be read."""
+    try:
+        config = msgspec.json.decode((folder / "config.json").read_bytes(), type=Config)
+        record = msgspec.json.decode((folder / "record.json").read_bytes(), type=Record)
+    except FileNotFoundError as error:
+        raise MakeError(f"{folder} holds no trained network: {error.filename} is missing.") from error
+    except msgspec.DecodeError as error:
+        raise MakeError(f"{folder} holds a network this version cannot read: {error}.") from error
+    return Trained(folder, config, record)
+
+
+def update_record(trained: Trained, record: Record) -> Trained:
+    """The same network with its record written anew."""
+    _write_json(trained.folder / "record.json", record)
+    return Trained(trained.folder, trained.config, record)
+
+
+def _write_json(path: Path, value: object) -> None:
+    fresh = path.with_suffix(".tmp")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1))
+    fresh.replace(path)
+
+
+def work_folder() -> Path:
+    """QINGMO_WORK, or a folder in the user's cache."""
+    set_by_user = os.environ.get("QINGMO_WORK")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(set_by_user) if set_by_user else cache / "qingmo" / "work"
+
+
+def commit_here() -> str:
+    """The commit of the code that runs, `+` behind it where files differ; empty outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        )
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "."],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout else "")
+
+
+def versions_here() -> dict[str, str]:
+    """Versions of the libraries that a result depends on."""
+    return {name: version(name) for name in ("numpy", "tokenizers", "torch")}
