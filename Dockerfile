@@ -19,7 +19,7 @@ RUN pip --python /opt/qingmo/bin/python install --no-cache-dir --no-compile --no
 
 FROM python:3.11-slim
 COPY --from=build /opt/qingmo /opt/qingmo
-ENV PATH=/opt/qingmo/bin:$PATH PYTHONUNBUFFERED=1 QINGMO_HOST=0.0.0.0 QINGMO_PORT=8000
+ENV PATH=/opt/qingmo/bin:$PATH PYTHONUNBUFFERED=1 QINGMO_HOST=0.0.0.0 QINGMO_PORT=8000 ORT_DISABLE_TELEMETRY=1
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
