@@ -1,4 +1,4 @@
-"""Nothing phones home: the telemetry of official onnxruntime builds, on by default, is off before they load."""
+"""Nothing phones home: the telemetry in official builds of onnxruntime is off before they load."""
 
 import os
 import subprocess
