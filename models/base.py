@@ -106,7 +106,7 @@ class Base:
 
 
 def dequantised(blocks: NDArray[np.uint8]) -> Floats:
-    """Numbers of 4-bit blocks: an fp16 scale, then 16 bytes; byte j holds number j low and j + 16 high, plus 8."""
+    """Numbers of 4-bit blocks: an fp16 scale, then 16 bytes, byte j with number j low and j + 16 high."""
     rows = blocks.reshape(-1, BLOCK_BYTES)
     scale = rows[:, :2].copy().view("<f2").astype(np.float32)
     packed = rows[:, 2:]

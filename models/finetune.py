@@ -147,6 +147,7 @@ def save_result(
     train, validation, file = data
     record = msgspec.structs.replace(
         start.record,
+        recipe_sha256=job.recipe_sha256,
         stage="finetune",
         commit=commit_here(),
         made=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -134,6 +134,7 @@ class Run:
                 progress.update(bar, completed=self.at.step, note=self._note(plan))
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     self._save()
+                    self._log(plan)
                     saved = time.monotonic()
         self._finish_epoch(plan)
 
@@ -156,6 +157,13 @@ class Run:
         return (
             f"loss {self.at.loss_sum / self.at.step:.4f}  {tokens / max(self.at.seconds, 1e-9):.0f} tokens/s"
         )
+
+    def _log(self, plan: Sequence[Sequence[int]]) -> None:
+        """A line for those who have no terminal to watch the bar on."""
+        if not self.console.is_terminal:
+            left = (self.total - self.at.done) * self.at.seconds / self.at.step / 60
+            where = f"epoch {self.at.epoch + 1}, step {self.at.step} of {len(plan)}"
+            self.console.print(f"{where}: {self._note(plan)}, {left:.0f} min left at most")
 
     def _finish_epoch(self, plan: Sequence[Sequence[int]]) -> None:
         network = self.learner.network if self.average is None else self.average.module

@@ -63,6 +63,24 @@ class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     bfloat16: bool = True
 
 
+class QuantiseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Train texts to calibrate on, and the most points of validation score that int8 may cost."""
+
+    texts: Positive = 512
+    gate: Annotated[float, Meta(ge=0)] = 0.5
+
+
+class BundleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the bundle says of itself; `published` is a figure (0..1) from the literature to set beside its own."""
+
+    title: str
+    terms_name: str
+    terms: str
+    commercial_use: bool | None = None  # left out where nobody knows
+    published: Annotated[float, Meta(ge=0, le=1)] | None = None
+    published_name: str | None = None
+
+
 class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of a recipe; `labels` maps each label to the name that people read."""
 
@@ -76,6 +94,8 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     vocabulary: VocabularySection
     network: NetworkSection
     finetune: TrainingSection
+    quantise: QuantiseSection = QuantiseSection()
+    bundle: BundleSection
 
 
 def recipe_names() -> list[str]:
