@@ -33,8 +33,11 @@ format: .venv/dev ## put code into the house's format, and mend what lint can me
 docs: .venv/dev ## write the generated parts of the docs and the README anew
 	@$(BIN)/python -m docs.generate
 
-bench: .venv/dev ## measure this machine: the student against BERT-base, engine and server
-	@$(BIN)/qingmo-loadtest bench
+answers: .venv/dev ## put the real answers of the server at HOST:PORT into the README's examples
+	@$(BIN)/python -m docs.generate.examples --write http://$(HOST):$(PORT)
+
+bench: .venv/dev ## measure this machine: the shipped bundles against BERT-base; ARGS=--quick takes two minutes
+	@$(BIN)/qingmo-loadtest compare $(ARGS)
 
 train: .venv/train ## install what training needs (PyTorch, 1 GB), then qingmo-models can train
 
@@ -68,4 +71,4 @@ clean: ## forget the virtual environment and all caches
 	@$(PIP) --editable '.[dev,train]'
 	@touch $@
 
-.PHONY: help serve test check format docs bench train image constraints clean
+.PHONY: help serve test check format docs answers bench train image constraints clean
