@@ -96,8 +96,7 @@ class Listener(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Shut the port, let connections finish what they are at, then close."""
         end = time.monotonic() + self._settings.drain_seconds
-        for server in self.servers:
-            server.close()
+        await self._shut_port(sockets or [])
         await self._until(self._no_connection, min(LINGER_SECONDS, self._settings.drain_seconds))
         for connection in list(self.server_state.connections):
             connection.shutdown()
@@ -108,6 +107,27 @@ class Listener(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.close()
         await self.lifespan.shutdown()
+
+    async def _shut_port(self, sockets: list[socket.socket]) -> None:
+        """Listen no more. Connections that the kernel has accepted and nobody has taken yet are taken first.
+
+        Closing a listening socket resets them, and with them requests that were already sent.
+        """
+        kept = [sock.dup() for sock in sockets]
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)
+        waiting = [connection for sock in kept for connection in _taken(sock)]
+        for sock in kept:
+            sock.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> BoundedProtocol:
+        config = self.config
+        kind: type[BoundedProtocol] = config.http_protocol_class  # type: ignore[assignment]
+        return kind(config=config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def _no_connection(self) -> bool:
         return not self.server_state.connections
@@ -120,3 +140,13 @@ class Listener(uvicorn.Server):
         while not happened() and time.monotonic() < end:  # noqa: ASYNC110  (uvicorn has no event for it)
             await asyncio.sleep(0.01)
         return happened()
+
+
+def _taken(sock: socket.socket) -> list[socket.socket]:
+    """All connections that wait in a listening socket."""
+    sock.setblocking(False)
+    taken = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            taken.append(sock.accept()[0])
+    return taken

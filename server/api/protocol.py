@@ -40,11 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.head_since is not None:
             self.head_bytes += len(data)
         super().data_received(data)
-        if (
-            self.head_since is not None
-            and self.head_bytes > MOST_HEAD_BYTES
-            and not self.refused
-        ):
+        if self.head_since is not None and self.head_bytes > MOST_HEAD_BYTES and not self.refused:
             sentence = (
                 f"The request's path and headers are larger than the {MOST_HEAD_BYTES} bytes that are taken."
             )
