@@ -91,8 +91,8 @@ class _PlainBert:
         gain = self.net.constant(np.ones(self.shape.width, np.float32))
         return self.net.node("LayerNormalization", x, gain, self.weight(self.shape.width), epsilon=1e-12)
 
-    def linear(self, x: str, inputs: int, outputs: int) -> str:
-        product = self.net.node("MatMul", x, self.weight(inputs, outputs))
+    def linear(self, x: str, inputs: int, outputs: int, spread: float = 0.02) -> str:
+        product = self.net.node("MatMul", x, self.weight(inputs, outputs, spread=spread))
         return self.net.node("Add", product, self.weight(outputs))
 
     def mask(self) -> str:
@@ -129,7 +129,7 @@ class _PlainBert:
         net, width = self.net, self.shape.width
         if not head.per_token:
             first = net.node("Gather", hidden, net.constant(np.int64(0)), axis=1)
-            hidden = net.node("Tanh", self.linear(first, width, width))
+            hidden = net.node("Tanh", self.linear(first, width, width, 1 / width**0.5))
         weight = self.weight(width, head.scores, spread=4 / width**0.5)
         scores = net.node("Add", net.node("MatMul", hidden, weight), self.weight(head.scores))
         if len(head.outputs) == 1:

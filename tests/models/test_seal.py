@@ -34,7 +34,7 @@ def test_the_version_stands_for_the_content(tmp_path):
     assert seal(folder, first).version == first.version
     assert seal(folder, msgspec.structs.replace(first, title="other")).version != first.version
     (folder / "README.md").write_text("other")
-    with pytest.raises(BadBundle, match="README.md"):
+    with pytest.raises(BadBundle, match=r"README\.md"):
         load_bundle(folder)
 
 
@@ -54,9 +54,8 @@ def test_the_card_says_labels_quality_and_terms(tmp_path):
 
 
 def test_a_failure_leaves_no_folder(tmp_path):
-    with pytest.raises(RuntimeError), fresh_bundle(tmp_path / "mine") as fresh:
-        (fresh / "half.onnx").write_text("x")
-        raise RuntimeError
+    with pytest.raises(FileNotFoundError), fresh_bundle(tmp_path / "mine") as fresh:
+        (fresh / "half.onnx").read_bytes()
     assert list(tmp_path.iterdir()) == []
 
 

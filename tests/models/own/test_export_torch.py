@@ -31,7 +31,8 @@ def exported(folder):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model, feeds, str(path), input_names=names, output_names=["logits"], opset_version=14,
-            dynamic_axes={name: {0: "rows", 1: "width"} for name in names} | {"logits": {0: "rows"}}, dynamo=False,
+            dynamic_axes={name: {0: "rows", 1: "width"} for name in names} | {"logits": {0: "rows"}},
+            dynamo=False,
         )  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config.to_dict()))
     return path, model

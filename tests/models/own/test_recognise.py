@@ -65,7 +65,7 @@ def test_weights_in_other_files_are_taken_in(exports, tmp_path):
     network = recognise(path, Task.NER)
     assert all(tensor.data_location != TensorProto.EXTERNAL for tensor in network.model.graph.initializer)
     (tmp_path / "m.data").unlink()
-    with pytest.raises(MakeError, match="external data|missing"):
+    with pytest.raises(MakeError, match=r"external data|missing"):
         recognise(path, Task.NER)
 
 

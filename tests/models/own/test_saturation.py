@@ -23,7 +23,7 @@ def product_model(weights, *, zero=None):
 
 
 def without_vnni(x, weights):
-    """What VPMADDUBSW and VPADDW make of x @ weights: pairs of products are added in 16 bits, with saturation."""
+    """What VPMADDUBSW makes of x @ weights: pairs of products are added in 16 bits, with saturation."""
     products = x[:, :, None].astype(np.int32) * weights[None].astype(np.int32)
     pairs = products[:, 0::2] + products[:, 1::2]
     return np.clip(pairs, -(2**15), 2**15 - 1).sum(axis=1)

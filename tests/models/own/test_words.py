@@ -102,5 +102,5 @@ def test_what_cannot_be_read_is_said(tmp_path, make, said):
 def test_broken_json_is_said(tmp_path):
     path = tmp_path / "tokenizer.json"
     path.write_text("{}")
-    with pytest.raises(MakeError, match="cannot be read as tokenizer.json"):
+    with pytest.raises(MakeError, match=r"cannot be read as tokenizer\.json"):
         read_words(path)
