@@ -18,6 +18,7 @@ from models.data.rows import Labelled, majority_share, split_off, without_repeat
 from models.data.sets import DataFile
 from models.errors import MakeError
 from models.job import Job
+from models.layout import encode
 from models.loop import Progressed, Run
 from models.network import Encoder
 from models.workspace import Config, Trained, commit_here, load_trained, save_trained, versions_here
@@ -32,13 +33,6 @@ class Rows:
 
     ids: list[list[int]]
     targets: list[int]
-
-
-def encode(config: Config, tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Ids of each text between start and end, cut at the network's positions."""
-    room = config.shape.positions - 2
-    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-    return [[config.start, *encoding.ids[:room], config.end] for encoding in encodings]
 
 
 def encode_rows(config: Config, tokenizer: Tokenizer, rows: Sequence[Labelled]) -> Rows:

@@ -7,13 +7,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models import finetune, start
+from models import evaluate, finetune, graphs, pack, start
 from models.errors import MakeError
 from models.job import Job
 from models.recipe import read_recipe
 from models.workspace import work_folder
 
-STAGES: Mapping[str, Callable[[Job], object]] = {"base": start.run, "finetune": finetune.run}
+STAGES: Mapping[str, Callable[[Job], object]] = {
+    "base": start.run,
+    "finetune": finetune.run,
+    "export": graphs.export,
+    "quantise": graphs.quantise,
+    "evaluate": evaluate.run,
+    "pack": pack.run,
+}
 
 
 def make(recipe: str, data: Path, console: Console, *, first: str = "", last: str = "") -> None:

@@ -71,9 +71,14 @@ class QuantiseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class BundleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the bundle says of itself; `published` is a figure (0..1) from the literature to set beside its own."""
+    """What the bundle says of itself.
+
+    `golden` are texts of our own, asked at every start; `published` is a figure (0..1)
+    from the literature to set beside the bundle's own.
+    """
 
     title: str
+    golden: tuple[str, ...]
     terms_name: str
     terms: str
     commercial_use: bool | None = None  # left out where nobody knows
@@ -100,7 +105,8 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the house."""
-    return sorted(entry.name.removesuffix(".toml") for entry in files("models").joinpath("recipes").iterdir())
+    names = (entry.name for entry in files("models").joinpath("recipes").iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
 def read_recipe(name: str) -> tuple[Recipe, str]:

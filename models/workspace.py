@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -100,23 +101,32 @@ class Trained:
         return Tokenizer.from_file(str(self.folder / "tokenizer.json"))
 
 
+@contextmanager
+def fresh_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write in, which takes the place of `folder` at the end, or vanishes if anything fails."""
+    fresh, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        yield fresh
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def save_trained(
     folder: Path, config: Config, record: Record, weights: Weights, tokenizer: Tokenizer
 ) -> Trained:
     """Write a stage's result; what stood at `folder` is replaced in one step at the end."""
-    fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    save_file(dict(weights), fresh / "network.safetensors")
-    (fresh / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
-    _write_json(fresh / "config.json", config)
-    _write_json(fresh / "record.json", record)
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with fresh_folder(folder) as fresh:
+        save_file(dict(weights), fresh / "network.safetensors")
+        (fresh / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
+        _write_json(fresh / "config.json", config)
+        _write_json(fresh / "record.json", record)
     return Trained(folder, config, record)
 
 

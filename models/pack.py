@@ -1,0 +1,32 @@
+"""Stage `pack`: the evaluated bundle with golden examples, sealed, ready to be served."""
+
+from __future__ import annotations
+
+import shutil
+
+from models.errors import MakeError
+from models.job import Job
+from models.seal import seal_with_golden
+from models.workspace import fresh_folder
+from server.inference.bundle import load_bundle
+from server.inference.values import Text
+
+MOST_BYTES = 12_000_000
+MOST_PARAMETERS = 12_000_000
+
+
+def run(job: Job) -> None:
+    """The folder `pack/NAME`; MakeError where the bundle is larger than what may ship."""
+    texts = [Text(text) for text in job.recipe.bundle.golden]
+    with fresh_folder(job.folder("pack")) as folder:
+        target = folder / job.recipe.work
+        shutil.copytree(job.folder("evaluate") / "bundle", target)
+        bundle = seal_with_golden(target, load_bundle(target).manifest, texts)
+        size = sum(path.stat().st_size for path in target.iterdir())
+        if size > MOST_BYTES or bundle.manifest.parameters > MOST_PARAMETERS:
+            raise MakeError(
+                f"The bundle has {size:,} bytes and {bundle.manifest.parameters:,} parameters; "
+                f"at most {MOST_BYTES:,} and {MOST_PARAMETERS:,} may ship."
+            )
+    where = job.folder("pack") / job.recipe.work
+    job.console.print(f"packed {where}: {size:,} bytes, {len(bundle.manifest.golden)} golden examples")
