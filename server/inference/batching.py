@@ -155,13 +155,13 @@ def _oldest(queues: Iterable[Queue[T]], now: float, expired: dict[T, None]) -> Q
 
 
 def _fill(queue: Queue[T], now: float, idle: int, expired: dict[T, None]) -> tuple[T, ...]:
-    share = -(-len(queue) // idle)
+    room = min(-(-len(queue) // idle), next(iter(queue)).most_rows)
     run: list[T] = []
     for ticket in queue:
         if ticket.deadline <= now:
             expired[ticket] = None
             continue
         run.append(ticket)
-        if len(run) >= min(share, ticket.most_rows):
+        if len(run) == room:
             break
     return tuple(run)

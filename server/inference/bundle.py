@@ -90,7 +90,7 @@ def _read_manifest(folder: Path) -> Manifest:
         manifest = msgspec.json.decode(data, type=Manifest)
     except OSError as error:
         raise BadBundle(f"{where} cannot be read: {error.strerror}.") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadBundle(f"{where} is not a manifest: {error}.") from error
     if manifest.version != version_of(manifest):
         raise BadBundle(f"{where} was changed after packing: its version is not the digest of its content.")
@@ -136,5 +136,5 @@ def _tokenizer(folder: Path, manifest: Manifest, known: dict[str, Tokenizer]) ->
         try:
             known[digest] = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
         except Exception as error:  # tokenizers raises bare Exception
-            raise BadBundle(f"Bundle {folder.name}: {TOKENIZER_FILE} is not a tokenizer: {error}") from error
+            raise BadBundle(f"Bundle {folder.name}: {TOKENIZER_FILE} is not a tokenizer: {error}.") from error
     return known[digest]

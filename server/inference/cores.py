@@ -15,7 +15,7 @@ _APPLE_SILICON = frozenset({"asimd", "asimddp", "asimdhp", "fphp"})
 def cores() -> int:
     """Whole cores for this process, at least one: its affinity, cut to the container's CPU quota."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota(_read(_MEMBERSHIP), _CGROUPS)
+    quota = quota_below(_CGROUPS, _read(_MEMBERSHIP))
     return affinity if quota is None else max(1, min(affinity, int(quota)))
 
 
@@ -61,8 +61,8 @@ def parse_membership(text: str) -> tuple[str, str]:
     return unified, cpu
 
 
-def _quota(membership: str, root: Path) -> float | None:
-    """The tightest quota of the process's cgroup and of all above it, in cores."""
+def quota_below(root: Path, membership: str) -> float | None:
+    """The tightest quota, in cores, of the cgroup named in `membership` and of all above it; None for none."""
     unified, cpu = parse_membership(membership)
     quotas = [parse_quota_v2(_read(folder / "cpu.max")) for folder in _upwards(root, unified)]
     quotas += [

@@ -35,12 +35,9 @@ class Cost:
         curve: As measured at packing, on another machine or on this one.
         factor: Seconds here for a second there.
         max_rows: The most rows that the graph takes.
-        alone: Widths at which rows must run alone.
     """
 
-    def __init__(
-        self, curve: CostCurve, factor: float = 1.0, max_rows: int = 64, alone: frozenset[int] = frozenset()
-    ) -> None:
+    def __init__(self, curve: CostCurve, factor: float = 1.0, max_rows: int = 64) -> None:
         self.widths = curve.widths
         self.factor = factor
         self._last = min(max_rows, curve.rows[-1])
@@ -50,9 +47,7 @@ class Cost:
             width: np.interp(rows, curve.rows, grid[:, column]).tolist()
             for column, width in enumerate(curve.widths)
         }
-        self._most_rows = {
-            width: 1 if width in alone else self._rows_that_pay(width) for width in self.widths
-        }
+        self._most_rows = {width: self._rows_that_pay(width) for width in self.widths}
 
     def width_for(self, length: int) -> int:
         """The narrowest width that holds `length` tokens; ValueError if none does."""

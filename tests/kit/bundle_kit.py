@@ -1,4 +1,4 @@
-"""Tiny real bundles for all four tasks, made in milliseconds: logits are a function of the ids that one can read.
+"""Tiny real bundles for all four tasks, made in milliseconds; their logits are a function of the ids.
 
 Every character is one token. What the networks know: 球 is sports, 股 finance, 机 tech; 同 makes a pair the
 same; 张 begins a person and 三 goes on, 北 begins a place and 京 goes on; an answer stands from 甲 to 乙.
@@ -38,9 +38,10 @@ PAD, UNK, CLS, SEP = range(4)
 POISON = "毒"
 """The last token of the vocabulary: some graphs raise on it, some give NaN."""
 
-_KNOWN = "球股机同张三北京甲乙今天气很好我们去公园看花新闻国内外经济形势总体平稳的是在了有和人这中大为上个，。！？《》"
-_CHARS = list(dict.fromkeys(_KNOWN + "abcdefghijklmnopqrstuvwxyz0123456789")) + [POISON]
-VOCABULARY = {token: number for number, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *_CHARS])}
+_HAN = "球股机同张三北京甲乙今天气很好我们去公园看花新闻国内外经济形势总体平稳的是在了有和人这中大为上个"
+_CHARS = dict.fromkeys(_HAN + "，。！？《》abcdefghijklmnopqrstuvwxyz0123456789")
+_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *_CHARS, POISON]
+VOCABULARY = {token: number for number, token in enumerate(_TOKENS)}
 WIDTHS = (8, 16, 32)
 ROWS = (1, 2, 4, 8)
 
@@ -255,7 +256,7 @@ def _model(task: Task, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarra
         shape = ["rows", "width", table(task).shape[1]]
     else:
         end = _sum_over_tokens()
-        weights = {**weights, "last": np.array([2]), "tokens": np.array([1]), "zero": np.float32(0)}
+        weights = {**weights, "tokens": np.array([1])}
         shape = ["rows", table(task).shape[1]]
     graph = helper.make_graph(
         [*nodes, *end],
@@ -271,9 +272,10 @@ _INPUTS = ("input_ids", "attention_mask")
 
 
 def _sum_over_tokens() -> list[onnx.NodeProto]:
+    """A product with the mask: ReduceSum adds up one row in another order than several."""
     return [
-        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.BOOL),
-        helper.make_node("Unsqueeze", ["mask", "last"], ["mask3"]),
-        helper.make_node("Where", ["mask3", "scores", "zero"], ["kept"]),
-        helper.make_node("ReduceSum", ["kept", "tokens"], ["logits"], keepdims=0),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "tokens"], ["mask3"]),  # [rows, 1, width]
+        helper.make_node("MatMul", ["mask3", "scores"], ["sum"]),
+        helper.make_node("Squeeze", ["sum", "tokens"], ["logits"]),
     ]

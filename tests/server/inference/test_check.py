@@ -1,0 +1,49 @@
+"""Which texts can be answered."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.errors import BadText, TooLong
+from server.inference.check import check_texts
+from server.inference.values import Task, Text
+
+GOOD = Text("好")
+
+
+@pytest.mark.parametrize(
+    "bad", ["", " ", "\n\t\r", "　", "\u2003\u00a0", "好\ud83d", "\udc00", "a\udfff", "\ud800" * 3]
+)
+def test_blank_texts_and_lone_surrogates_are_named(bad):
+    with pytest.raises(BadText) as refused:
+        check_texts([GOOD, Text(bad)], Task.CLASSIFY, 10)
+    assert refused.value.index == 1
+    with pytest.raises(BadText):
+        check_texts([Text("好", bad)], Task.QA, 10)
+    refused.value.message.encode()  # the sentence itself can be sent
+
+
+def test_a_long_text_is_named_and_the_limit_said():
+    check_texts([Text("好" * 10)], Task.NER, 10)
+    with pytest.raises(TooLong, match="11 characters; at most 10") as refused:
+        check_texts([GOOD, GOOD, Text("好" * 11)], Task.NER, 10)
+    assert refused.value.index == 2
+
+
+@pytest.mark.parametrize("task", Task)
+def test_each_task_takes_its_number_of_texts(task):
+    right, wrong = (
+        (Text("好"), Text("好", "的"))
+        if task in (Task.CLASSIFY, Task.NER)
+        else (Text("好", "的"), Text("好"))
+    )
+    check_texts([right], task, 10)
+    with pytest.raises(BadText):
+        check_texts([right, wrong], task, 10)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))
+def test_all_else_is_taken(text):
+    check_texts([Text(text), Text("\x00"), Text("\u200b")], Task.NER, 1000)

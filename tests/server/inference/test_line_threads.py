@@ -1,0 +1,253 @@
+"""The waiting line with its real threads and real event loops; every wait is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import random
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from server.errors import ModelFailed, NotReady, Overloaded, ShuttingDown
+from server.inference.admission import LineLimits
+from server.inference.job import Job
+from server.inference.line import Line
+from tests.kit.line_kit import DEADLY, POISON, Adder, Counts, example_of, job_of
+
+SECONDS = 10.0
+WIDE = LineLimits(max_tickets=10_000, max_seconds=1e9)
+
+
+class Gate(Adder):
+    """Holds every batch back until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.before = self._pass
+
+    def _pass(self) -> None:
+        self.entered.release()
+        assert self.opened.wait(SECONDS)
+
+
+@pytest.fixture
+def make_line():
+    lines = []
+
+    def make(adder: Adder, threads: int = 1, probe: Counts | None = None, limits: LineLimits = WIDE) -> Line:
+        line = Line({"adder": adder}, threads=threads, limits=limits, probe=probe or Counts())
+        line.start()
+        lines.append(line)
+        return line
+
+    yield make
+    for line in lines:
+        line.close()
+
+
+def submit(line: Line, adder: Adder, *firsts: int) -> tuple[Job, concurrent.futures.Future]:
+    job, reply = job_of(adder, *[example_of(first, 1, 1) for first in firsts], now=time.monotonic())
+    line.submit(job)
+    return job, reply
+
+
+def test_a_lone_text_is_run_at_once_by_a_sleeping_thread(make_line):
+    adder = Adder()
+    line = make_line(adder, threads=2)
+    for first in range(5):
+        time.sleep(0.01)  # let the threads fall asleep
+        _, reply = submit(line, adder, first)
+        done = reply.result(SECONDS)
+        assert done.logits[0].item() == first + 2
+        assert done.queue < 0.5
+
+
+def test_batches_form_while_the_thread_is_busy(make_line):
+    gate = Gate()
+    line = make_line(gate)
+    replies = [submit(line, gate, 1)[1]]
+    assert gate.entered.acquire(timeout=SECONDS)
+    replies += [submit(line, gate, first)[1] for first in range(2, 6)]
+    gate.opened.set()
+    assert [reply.result(SECONDS).logits[0].item() for reply in replies] == [3, 4, 5, 6, 7]
+    assert [len(batch) for _, batch in gate.batches] == [1, 4]
+
+
+def test_cancelling_one_of_a_running_batch_leaves_the_others_answered(make_line):
+    gate = Gate()
+    line = make_line(gate)
+    submit(line, gate, 1)
+    assert gate.entered.acquire(timeout=SECONDS)
+    submitted = [submit(line, gate, first) for first in (10, 20, 30)]
+    line.cancel(submitted[0][0], "cancelled")  # while it waits
+    gate.opened.set()
+    assert submitted[1][1].result(SECONDS).logits[0].item() == 22
+    assert submitted[2][1].result(SECONDS).logits[0].item() == 32
+    assert not submitted[0][1].done()
+
+
+def test_an_exception_fails_its_batch_alone_and_the_thread_lives(make_line):
+    adder = Adder()
+    line = make_line(adder)
+    _, poisoned = submit(line, adder, POISON)
+    assert isinstance(poisoned.exception(SECONDS), ModelFailed)
+    _, reply = submit(line, adder, 5)
+    assert reply.result(SECONDS).logits[0].item() == 7
+    assert not line.why_dead
+
+
+def test_a_dead_thread_is_said_and_nobody_waits_for_it(make_line):
+    gate = Gate()
+    line = make_line(gate)
+    _, deadly = submit(line, gate, DEADLY)
+    assert gate.entered.acquire(timeout=SECONDS)
+    _, behind = submit(line, gate, 2)
+    gate.opened.set()
+    assert isinstance(deadly.exception(SECONDS), NotReady)
+    assert isinstance(behind.exception(SECONDS), NotReady)
+    assert "SystemExit" in line.why_dead
+    with pytest.raises(NotReady):
+        submit(line, gate, 3)
+
+
+def test_a_broken_probe_is_a_dead_thread_not_a_silent_one(make_line):
+    class Broken(Counts):
+        def ran(self, model, **numbers):
+            raise RuntimeError("broken")
+
+    adder = Adder()
+    line = make_line(adder, probe=Broken())
+    _, reply = submit(line, adder, 1)
+    assert isinstance(reply.exception(SECONDS), NotReady)
+    assert "RuntimeError" in line.why_dead
+
+
+def test_closing_lets_the_running_batch_end_and_tells_the_rest(make_line):
+    gate = Gate()
+    line = make_line(gate)
+    _, running = submit(line, gate, 1)
+    assert gate.entered.acquire(timeout=SECONDS)
+    _, waiting = submit(line, gate, 2)
+    closer = threading.Thread(target=line.close)
+    closer.start()
+    assert isinstance(waiting.exception(SECONDS), ShuttingDown)
+    gate.opened.set()
+    assert running.result(SECONDS).logits[0].item() == 3
+    closer.join(SECONDS)
+    assert not closer.is_alive()
+    with pytest.raises(ShuttingDown):
+        submit(line, gate, 3)
+
+
+def test_every_loop_is_woken_once_a_batch(make_line):
+    gate = Gate()
+    line = make_line(gate)
+
+    async def ask() -> list[float]:
+        loop = asyncio.get_running_loop()
+        jobs = []
+        for first in range(4):
+            job, _ = job_of(gate, example_of(first), now=time.monotonic())
+            job.reply = loop.create_future()
+            line.submit(job)
+            jobs.append(job)
+            if first == 0:
+                assert await asyncio.to_thread(gate.entered.acquire, timeout=SECONDS)
+        gate.opened.set()
+        done = await asyncio.wait_for(asyncio.gather(*[job.reply for job in jobs]), SECONDS)
+        return [each.logits[0].item() for each in done]
+
+    assert asyncio.run(ask()) == [0, 1, 2, 3]
+    assert len(gate.batches) == 2
+
+
+def test_a_loop_that_is_gone_does_not_hurt_the_thread(make_line):
+    gate = Gate()
+    line = make_line(gate)
+
+    async def leave() -> None:
+        job, _ = job_of(gate, example_of(1), now=time.monotonic())
+        job.reply = asyncio.get_running_loop().create_future()
+        line.submit(job)
+        assert await asyncio.to_thread(gate.entered.acquire, timeout=SECONDS)
+
+    asyncio.run(leave())
+    gate.opened.set()
+    _, reply = submit(line, gate, 5)
+    assert reply.result(SECONDS).logits[0].item() == 7
+    assert not line.why_dead
+
+
+def test_idle_threads_use_no_time(make_line):
+    make_line(Adder(), threads=4)
+    time.sleep(0.05)
+    began = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - began < 0.05
+
+
+class Customer(threading.Thread):
+    """Sends 200 requests one upon another, gives some up, poisons some, and counts what became of them."""
+
+    def __init__(self, line: Line, adder: Adder, seed: int) -> None:
+        super().__init__()
+        self.line, self.adder, self.dice = line, adder, random.Random(seed)
+        self.fates: Counter[str] = Counter()
+        self.open: list[tuple[concurrent.futures.Future, list[int]]] = []
+
+    def run(self) -> None:
+        for _ in range(200):
+            self.ask()
+            if len(self.open) > 20:
+                self.hear(*self.open.pop(0))
+        for reply, firsts in self.open:
+            self.hear(reply, firsts)
+
+    def ask(self) -> None:
+        firsts = [self.dice.randrange(1, 500) for _ in range(self.dice.choice([1, 1, 1, 5]))]
+        if self.dice.random() < 0.05:
+            firsts[-1] = POISON
+        try:
+            job, reply = submit(self.line, self.adder, *firsts)
+        except Overloaded:
+            self.fates["refused"] += 1
+            return
+        if self.dice.random() < 0.1:
+            self.line.cancel(job, "cancelled")
+            self.fates["cancelled"] += 1
+        else:
+            self.open.append((reply, firsts))
+
+    def hear(self, reply: concurrent.futures.Future, firsts: list[int]) -> None:
+        try:
+            done = reply.result(SECONDS)
+        except ModelFailed:
+            assert POISON in firsts
+            self.fates["failed"] += 1
+        else:
+            assert [row.item() for row in done.logits] == [first + 2 for first in firsts]
+            self.fates["ok"] += 1
+
+
+def test_many_at_once_each_get_their_own_answer(make_line):
+    """Accepted = ok + failed + cancelled, and every answer is that of its own text."""
+    adder, counts = Adder(), Counts()
+    line = make_line(adder, threads=3, probe=counts, limits=LineLimits(60, 1e9))
+    customers = [Customer(line, adder, seed) for seed in range(4)]
+    for customer in customers:
+        customer.start()
+    for customer in customers:
+        customer.join(3 * SECONDS)
+        assert not customer.is_alive()
+    fates = sum((customer.fates for customer in customers), Counter())
+    assert fates.total() == 800
+    assert fates["ok"] > 200
+    assert fates["failed"] > 0
+    assert len(line) == 0
+    assert counts.depths["adder"] == (0, 0.0)
+    assert not line.why_dead
