@@ -62,7 +62,7 @@ def parse_membership(text: str) -> tuple[str, str]:
 
 
 def quota_below(root: Path, membership: str) -> float | None:
-    """The tightest quota, in cores, of the cgroup named in `membership` and of all above it; None for none."""
+    """The tightest quota, in cores, of the cgroup in `membership` and of all above it; None for no limit."""
     unified, cpu = parse_membership(membership)
     quotas = [parse_quota_v2(_read(folder / "cpu.max")) for folder in _upwards(root, unified)]
     quotas += [

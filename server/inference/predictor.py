@@ -150,6 +150,6 @@ def _cut(sample: Example, width: int, start: int = 0, period: int | None = None)
 
 
 def _company(sample: Example, rows: int, width: int) -> list[Example]:
-    """Rows as unlike as can be: the sample, two of its tokens over and over, and one that is mostly padding."""
+    """Rows as unlike as can be: the sample, two of its tokens over and over, and hardly more than padding."""
     alike = [_cut(sample, width, start=row % len(sample.ids), period=2) for row in range(1, rows)]
     return [_cut(sample, width), *alike[:-1], *(_cut(each, 3) for each in alike[-1:])]
