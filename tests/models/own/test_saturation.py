@@ -1,3 +1,8 @@
+import platform
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -85,3 +90,29 @@ def test_a_quantised_embedding_is_no_product(exports, tmp_path):
     tables = sum(node.op_type == "DequantizeLinear" for node in model.graph.node)
     assert tables > 0
     assert 0 < saturating(model) <= products
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the instruction is one of x86-64")
+@pytest.mark.skipif(
+    shutil.which("qemu-x86_64") is None, reason="qemu-x86_64 (Debian: qemu-user) stands in for an old CPU"
+)
+def test_on_a_cpu_with_avx2_alone_signed_weights_are_wrong_and_unsigned_ones_right(tmp_path):
+    x, weights = random_product(127)
+    signed = product_model(weights)
+    moved = product_model(weights)
+    unsigned(moved)
+    onnx.save(signed, tmp_path / "signed.onnx")
+    onnx.save(moved, tmp_path / "unsigned.onnx")
+    np.save(tmp_path / "x.npy", x)
+    script = (
+        "import numpy, onnxruntime\n"
+        "for name in ('signed', 'unsigned'):\n"
+        "    session = onnxruntime.InferenceSession(name + '.onnx', providers=['CPUExecutionProvider'])\n"
+        "    numpy.save(name, session.run(None, {'x': numpy.load('x.npy')})[0])\n"
+    )
+    command = ["qemu-x86_64", "-cpu", "Haswell", sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    exact = (x.astype(np.int32) - 7) @ weights.astype(np.int32)
+    assert not np.array_equal(np.load(tmp_path / "signed.npy"), exact)
+    assert np.array_equal(np.load(tmp_path / "unsigned.npy"), exact)
