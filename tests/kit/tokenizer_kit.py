@@ -14,7 +14,7 @@ HAN = (
     "小米科技创新股票基金教育体育娱乐财经房产汽车游戏文化故事农业国际军事旅游问答题什么时候谁哪里多少年月日"
     "张三李四王五赵六东西南左右前后村店镇县省区路街号楼层室电话山水河江湖海岛桥站港机场，。！？、：；“”（）《》"
 )
-LATIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?/()%é½"
+LATIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?/()<>%é½"
 WORDS = ("北京", "北京大学", "大学", "上海", "中国", "人民", "小米科技", "科技", "公司", "今天", "股票")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

@@ -90,6 +90,18 @@ def test_what_a_user_types_never_becomes_a_special_token(kind, text):
         assert special.isdisjoint(content(ENCODERS[kind].encode(Text(typed))))
 
 
+def test_a_special_token_of_any_look_is_ordinary_text_when_typed():
+    tokenizer = characters()
+    tokenizer.add_special_tokens(["北京"])
+    encoded = Encoder(tokenizer, Task.NER, layout()).encode(Text("在北京"))
+    assert encoded.offsets.tolist() == [[0, 1], [1, 2], [2, 3]]
+
+
+def test_what_is_cut_further_gains_no_word_boundary():
+    mark = TOKENIZERS["unigram"].token_to_id("▁")
+    assert content(ENCODERS["unigram"].encode(Text("北</s>京😀😀京"))).count(mark) == 1
+
+
 def test_accents_and_melted_characters_belong_to_their_letter():
     for text, ends in (("cafe\u0301店", [1, 2, 3, 5, 6]), ("ᄒ\u1161\u11ab店", [3, 4])):
         spans = [span[1:] for span in within(ENCODERS["unigram"].encode(Text(text)), 0, len(text))]
@@ -122,12 +134,12 @@ def test_a_text_of_which_nothing_is_left_is_one_window():
 
 @given(st.integers(1, 80), st.integers(1, 80))
 def test_a_pair_that_does_not_fit_loses_the_end_of_its_longer_side(first, second):
-    encoder = Encoder(characters(), Task.PAIR, layout(max_length=33, types="token_type_ids"))
+    encoder = Encoder(characters(), Task.PAIR, layout(max_length=34, types="token_type_ids"))
     encoded = encoder.encode(Text("北" * first, "京" * second))
     (example,) = encoded.examples
     north, capital = (example.ids.tolist().count(number) for number in encoder_ids("北京"))
-    assert encoded.shortened == (first + second > 30)
-    assert north + capital == min(30, first + second)
+    assert encoded.shortened == (first + second > 31)
+    assert north + capital == min(31, first + second)
     assert north == first or north >= capital
     assert capital == second or capital >= north - 1
     assert example.types is not None
