@@ -1,4 +1,4 @@
-"""Makes the character spans of raw tokens honest: sorted, apart, without outer white space.
+"""Makes the character spans of raw tokens honest: sorted, apart, nothing invisible at their ends.
 
 Knows what tokenizers do to spans, and no vocabulary.
 """
@@ -15,17 +15,26 @@ Spans = NDArray[np.int32]
 
 _FIRST_MARK = "\u0300"
 
+# What tokenizers drop or take for a space: white space, controls, zero-width and bidirectional marks, U+FFFD
+# and its neighbours, and the lower block with which sentencepiece writes a space.
+_UNSEEN_RANGES = (
+    *((0x00, 0x20), (0x7F, 0xA0), (0xAD, 0xAD), (0x61C, 0x61C), (0x1680, 0x1680), (0x180E, 0x180E)),
+    *((0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x206F), (0x2581, 0x2581), (0x3000, 0x3000)),
+    *((0xFEFF, 0xFEFF), (0xFFF9, 0xFFFD)),
+)
+_UNSEEN = frozenset(chr(code) for first, last in _UNSEEN_RANGES for code in range(first, last + 1))
+
 
 def tidy(text: str, raw: Iterable[tuple[int, int]], blanks: Iterable[bool]) -> Spans:
     """Spans `[tokens, 2]` into `text`, half open, such that a character belongs to one token at most.
 
-    What two tokens claim goes to the first; one left without characters, or standing for white space
-    alone, gets an empty span. A character that the normaliser melted into the one before it (an accent)
-    belongs to that one's token, so that the text cut out is the text that was written.
+    What two tokens claim goes to the first; one left without characters, or standing for white space or
+    invisible characters alone, gets an empty span. A character that the normaliser melted into the one
+    before it (an accent) belongs to that one's token, so that the text cut out is the text that was written.
 
     Args:
         text: What the raw spans point into.
-        raw: Half-open code-point spans as a tokenizer gives them: they may overlap and hold white space.
+        raw: Half-open code-point spans as a tokenizer gives them: they may overlap, and hold spaces.
         blanks: True where a token stands for no character (a word-boundary mark).
     """
     edges: list[int] = []
@@ -35,9 +44,9 @@ def tidy(text: str, raw: Iterable[tuple[int, int]], blanks: Iterable[bool]) -> S
             start = taken  # noqa: PLW2901
         elif edges and text[taken] >= _FIRST_MARK:
             _adopt(text, edges, start)
-        while start < end and text[start].isspace():
+        while start < end and text[start] in _UNSEEN:
             start += 1  # noqa: PLW2901
-        while start < end and text[end - 1].isspace():
+        while start < end and text[end - 1] in _UNSEEN:
             end -= 1  # noqa: PLW2901
         taken = start if blank or end < start else end
         edges += (start, taken)

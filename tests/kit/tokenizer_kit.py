@@ -31,15 +31,15 @@ def wordpiece() -> Tokenizer:
 
 
 def unigram() -> Tokenizer:
-    """As XLM-R and our own bundles: NFKC, a word-boundary mark, pieces of one to four characters.
+    """As XLM-R and our own bundles: zero-width to spaces, NFKC, a word-boundary mark, longer pieces.
 
     Its control tokens are plain pieces, which is how sentencepiece models arrive.
     """
     control = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
     letters = [(char, -6.0) for char in _unique(HAN + LATIN + "⁄")]
-    words = [(word, -4.0 - len(word)) for word in WORDS]
+    words = [(word, -4.0 - len(word)) for word in (*WORDS, "▁北京", "▁上海", "▁村")]
     tokenizer = Tokenizer(models.Unigram([*control, ("▁", -3.0), *words, *letters], unk_id=3))
-    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC()])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     return tokenizer
 
