@@ -31,10 +31,11 @@ def make(
 ) -> None:
     """Make a model by its recipe, stage by stage; finished stages are kept."""
     from models.make import make as run_stages  # noqa: PLC0415 - needs torch
+    from models.workspace import work_folder  # noqa: PLC0415
 
     console = Console(stderr=True)
     try:
-        run_stages(recipe, data, console, first=from_, last=until)
+        run_stages(recipe, data, work_folder(), console, first=from_, last=until)
     except MakeError as error:
         console.print(f"[red]{error}", highlight=False)
         raise typer.Exit(1) from error

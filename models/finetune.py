@@ -24,8 +24,6 @@ from models.network import Encoder
 from models.workspace import Config, Trained, commit_here, load_trained, save_trained, versions_here
 from server.inference.manifest import DataDigest
 
-THREADS = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -91,10 +89,11 @@ class Classifier:
 
 def run(job: Job) -> Trained:
     """Fine-tune the network of stage `base`."""
-    torch.set_num_threads(THREADS)
     torch.manual_seed(job.recipe.seed)
     start = load_trained(job.folder("base"))
     train, validation, file = task_rows(job)
+    if not file.published:
+        job.console.print(f"note: {file.path} is not the published version of {job.recipe.data.set}")
     network = load_network(start, job.recipe.finetune.dropout)
     tokenizer = start.tokenizer()
     learner = Classifier(
@@ -112,8 +111,6 @@ def run(job: Job) -> Trained:
 def task_rows(job: Job) -> tuple[list[Labelled], list[Labelled], DataFile]:
     """Train rows without repeats, validation rows cut from them, and the file they came from."""
     rows, file = read_labelled(job.data, job.recipe.data.set, "train")
-    if not file.published:
-        job.console.print(f"note: {file.path} is not the published version of {job.recipe.data.set}")
     unique = without_repeats(rows)
     train, validation = split_off(unique, job.recipe.data.validation, job.recipe.seed)
     if not train or not validation:

@@ -25,7 +25,6 @@ from models.recipe import TrainingSection
 from models.workspace import Epoch
 
 POOL = 50  # batches whose rows are sorted by length together
-CHECKPOINT_SECONDS = 120.0
 
 
 class Learner(Protocol):
@@ -132,7 +131,7 @@ class Run:
                 self._step(rows)
                 self.at.seconds = time.monotonic() - started
                 progress.update(bar, completed=self.at.step, note=self._note(plan))
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                if time.monotonic() - saved > self.section.checkpoint_seconds:
                     self._save()
                     self._log(plan)
                     saved = time.monotonic()
@@ -232,4 +231,4 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, transient=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -11,7 +11,6 @@ from models import evaluate, finetune, graphs, pack, start
 from models.errors import MakeError
 from models.job import Job
 from models.recipe import read_recipe
-from models.workspace import work_folder
 
 STAGES: Mapping[str, Callable[[Job], object]] = {
     "base": start.run,
@@ -23,7 +22,7 @@ STAGES: Mapping[str, Callable[[Job], object]] = {
 }
 
 
-def make(recipe: str, data: Path, console: Console, *, first: str = "", last: str = "") -> None:
+def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = "", last: str = "") -> None:
     """Run the stages from `first` (or the first unfinished one) until `last`."""
     for name in filter(None, (first, last)):
         if name not in STAGES:
@@ -31,7 +30,7 @@ def make(recipe: str, data: Path, console: Console, *, first: str = "", last: st
     if not data.is_dir():
         raise MakeError(f"{data} is not a folder.")
     read, digest = read_recipe(recipe)
-    job = Job(read, digest, data, work_folder(), console)
+    job = Job(read, digest, data, work, console)
     again = False
     for name, stage in STAGES.items():
         again = again or name == first

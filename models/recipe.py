@@ -61,6 +61,7 @@ class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     average: Share = 0.0
     patience: Positive = 2
     bfloat16: bool = True
+    checkpoint_seconds: Annotated[float, Meta(ge=0)] = 120.0
 
 
 class QuantiseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -87,6 +87,11 @@ def is_chinese(character: str) -> bool:
 
 def share_differing(one: Tokenizer, other: Tokenizer, texts: Sequence[str]) -> float:
     """Share of `texts` (0..1) that the two cut differently; an unknown differs from any piece."""
-    first = one.encode_batch(list(texts), add_special_tokens=False)
-    second = other.encode_batch(list(texts), add_special_tokens=False)
-    return sum(a.tokens != b.tokens for a, b in zip(first, second, strict=True)) / len(texts)
+    first, second = _pieces_of(one, texts), _pieces_of(other, texts)
+    return sum(a != b for a, b in zip(first, second, strict=True)) / len(texts)
+
+
+def _pieces_of(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[str | None]]:
+    """Pieces by name: an encoding's own `tokens` show an unknown's text in the place of `<unk>`."""
+    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    return [[tokenizer.id_to_token(i) for i in encoding.ids] for encoding in encodings]

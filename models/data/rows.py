@@ -24,7 +24,10 @@ class Labelled:
 
 def without_repeats(rows: Iterable[Labelled]) -> list[Labelled]:
     """Rows in order, each text once a label; a text that the data labels in two ways keeps both."""
-    return list({(*row.key, row.label): row for row in reversed(list(rows))}.values())[::-1]
+    first: dict[tuple[str, str, str], Labelled] = {}
+    for row in rows:
+        first.setdefault((*row.key, row.label), row)
+    return list(first.values())
 
 
 def split_off(rows: Sequence[Labelled], count: int, seed: int) -> tuple[list[Labelled], list[Labelled]]:

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.data.labelled import read_labelled
+from models.data.rows import Labelled, majority_share, seen_before, split_off, without_repeats
+from models.data.sets import SETS, data_file
+from models.data.texts import read_texts
+from models.errors import MakeError
+from tests.kit import making_kit as kit
+
+REAL = Path(os.environ.get("QINGMO_DATA", "no-such-folder"))
+needs_data = pytest.mark.skipif(not REAL.is_dir(), reason="QINGMO_DATA names no folder with the data sets")
+
+rows_of = st.lists(
+    st.builds(Labelled, text=st.sampled_from(["甲", "甲 ", "乙", "丙丁", "戊"]), label=st.sampled_from("ab"))
+)
+
+
+def write(folder: Path, name: str, file: str, content: str) -> Path:
+    (folder / name).mkdir(exist_ok=True)
+    (folder / name / file).write_text(content, encoding="utf-8")
+    return folder
+
+
+@given(rows_of)
+def test_each_text_stays_once_a_label_in_order(rows):
+    kept = without_repeats(rows)
+    assert {(row.key, row.label) for row in kept} == {(row.key, row.label) for row in rows}
+    assert len({(row.key, row.label) for row in kept}) == len(kept)
+    assert [rows.index(row) for row in kept] == sorted(rows.index(row) for row in kept)
+
+
+@given(rows_of, st.integers(0, 4), st.integers(0, 5))
+def test_a_split_keeps_equal_texts_together_and_loses_none(rows, count, seed):
+    learn, held = split_off(rows, count, seed)
+    assert sorted(map(repr, learn + held)) == sorted(map(repr, rows))
+    assert not any(seen_before(held, learn))
+    assert len({row.key for row in held}) == min(count, len({row.key for row in rows}))
+    assert split_off(rows, count, seed) == (learn, held)
+
+
+def test_white_space_does_not_hide_a_leak():
+    assert seen_before([Labelled("北 京", "a"), Labelled("上海", "a")], [Labelled("北京", "b")]) == [
+        True,
+        False,
+    ]
+
+
+def test_the_majority_share():
+    assert majority_share([Labelled("x", "a"), Labelled("y", "b"), Labelled("z", "a")]) == pytest.approx(
+        2 / 3
+    )
+
+
+def test_tnews_rows_are_sentence_and_described_label(tmp_path):
+    rows, file = read_labelled(kit.write_data(tmp_path), "tnews", "train")
+    assert len(rows) == 241
+    assert {row.label for row in rows} == set(kit.TOPICS)
+    assert not file.published
+
+
+def test_review_rows_are_read_past_header_and_byte_order_mark(tmp_path):
+    write(tmp_path, "chnsenticorp", "train.tsv", '﻿label\ttext_a\n1\t好"\t用\n0\t不好\n')
+    rows, _ = read_labelled(tmp_path, "chnsenticorp", "train")
+    assert rows == [Labelled('好"\t用', "1"), Labelled("不好", "0")]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "no JSON object"),
+        ('{"sentence": "x"}', "no JSON object"),
+        ("[]", "no JSON object"),
+        ('{"sentence": " ", "label_desc": "a"}', "text is empty"),
+        ('{"sentence": "x", "label_desc": 3}', "label is empty"),
+    ],
+)
+def test_a_broken_row_is_named_with_file_and_line(tmp_path, line, why):
+    good = json.dumps({"sentence": "好", "label_desc": "a"})
+    write(tmp_path, "tnews", "train.json", f"{good}\n{line}\n")
+    with pytest.raises(MakeError, match=rf"train\.json, line 2: .*{why}"):
+        read_labelled(tmp_path, "tnews", "train")
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    with pytest.raises(MakeError, match=r"train\.json is missing"):
+        read_labelled(tmp_path, "tnews", "train")
+    with pytest.raises(MakeError, match='no split "test"'):
+        read_labelled(tmp_path, "tnews", "test")
+    with pytest.raises(MakeError, match="no text and label a row"):
+        read_labelled(tmp_path, "c3", "train")
+    with pytest.raises(MakeError, match="is not known"):
+        data_file(tmp_path, "mystery", "x")
+
+
+def test_raw_texts_take_every_text_field_and_leave_blank_ones_out(tmp_path):
+    write(tmp_path, "afqmc", "train.txt", "甲\t 乙\t0\n丙\t \t1\n")
+    assert list(read_texts(tmp_path, "afqmc")) == ["甲", "乙", "丙"]
+    write(tmp_path, "online_shopping", "online_shopping_10_cats.csv", '书籍,1,"好,\n书"\n')
+    assert list(read_texts(tmp_path, "online_shopping")) == ["好,\n书"]
+    write(tmp_path, "c3", "d-train.json", '[[["男：甲"], [{"question": "乙", "choice": ["丙"]}], "1-2"]]')
+    write(tmp_path, "c3", "m-train.json", "[]")
+    assert list(read_texts(tmp_path, "c3")) == ["男：甲", "乙", "丙", "1-2"]
+
+
+@needs_data
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_the_files_are_the_published_ones(name):
+    for file in SETS[name].files:
+        assert data_file(REAL, name, file).published
+
+
+@needs_data
+def test_tnews_traps():
+    train, _ = read_labelled(REAL, "tnews", "train")
+    dev, _ = read_labelled(REAL, "tnews", "dev")
+    assert (len(train), len({row.text for row in train}), len(dev)) == (53360, 49726, 10000)
+    assert sum(seen_before(dev, train)) >= 1099

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from models.errors import MakeError
+from models.recipe import read_recipe, recipe_names
+from models.workspace import load_trained
+from server.inference.bundle import load_bundle
+from server.inference.predictor import Predictor
+from server.inference.values import Text
+from tests.kit import making_kit as kit
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("make")
+    kit.write_data(folder / "data")
+    kit.write_recipe(folder, kit.write_base(folder / "tiny.bin"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(place):
+    """Everything made once by the command, in a process of its own."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    return command(place, "make", str(place / "tiny.toml"), "--data", str(place / "data"))
+
+
+def command(place, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "models.cli", *arguments],
+        env={**os.environ, "QINGMO_WORK": str(place / "work"), "COLUMNS": "200"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=3000,
+        check=False,
+    )
+
+
+def test_from_nothing_to_a_bundle_that_answers(place, made):
+    assert made.returncode == 0, made.stderr
+    bundle = load_bundle(place / "work/tiny/pack/tiny")
+    assert len(bundle.manifest.golden) == 2
+    predictor = Predictor(bundle)
+    predictor.start()
+    assert predictor.answer(Text("今天的足球比赛队员进球")).labels[0].label == "news_sports"
+    assert predictor.answer(Text("我们的银行股票基金利率")).labels[0].name == "财经"
+
+
+def test_the_bundle_says_where_it_comes_from_and_how_good_it_is(place, made):
+    manifest = load_bundle(place / "work/tiny/pack/tiny").manifest
+    whole, unseen = manifest.quality
+    assert (whole.n, unseen.n) == (40, 36)
+    assert whole.value > 0.9
+    assert whole.low <= whole.value <= whole.high
+    assert whole.baseline < 0.8
+    assert manifest.lineage.data[0].file == "tnews/train.json"
+    assert manifest.lineage.data[0].rows < 241 - 15
+    assert manifest.lineage.recipe_sha256 == read_recipe(str(place / "tiny.toml"))[1]
+
+
+def test_each_look_at_the_dev_split_is_recorded(place, made):
+    record = load_trained(place / "work/tiny/finetune").record
+    (look,) = record.looks
+    assert (look.split, look.rows, look.unseen_rows) == ("tnews/dev.json", 40, 36)
+    assert record.validation_rows == 20
+    assert record.epochs[-1].loss < record.epochs[0].loss
+
+
+def test_what_is_finished_is_kept(place, made):
+    before = load_trained(place / "work/tiny/finetune").record.made
+    again = command(place, "make", str(place / "tiny.toml"), "--data", str(place / "data"), "--from", "pack")
+    assert again.returncode == 0, again.stderr
+    assert "finetune: done before, kept" in again.stderr
+    assert load_trained(place / "work/tiny/finetune").record.made == before
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (lambda text: text.replace("[0, 2]", "[0, 3]"), "has 0 to 2"),
+        (lambda text: text.replace("positions = 16", "positions = 99"), "has 32"),
+        (lambda text: text.replace('news_finance = "财经"', ""), 'the label "news_finance"'),
+        (lambda text: text.replace("validation = 20", "validation = 9999"), "too few to hold out"),
+        (lambda text: text.replace('"tnews"', '"mystery"'), "no text and label a row"),
+        (lambda text: text.replace("gate = 10", "gait = 10"), "unknown field `gait`"),
+        (lambda text: text.replace("seed = 3", "seed = "), "tiny.toml"),
+    ],
+)
+def test_a_wrong_recipe_stops_with_a_sentence_and_harms_nothing(place, made, tmp_path, broken, why):
+    from models.make import make
+
+    finished = (place / "work/tiny/pack/tiny/bundle.json").read_bytes()
+    recipe = tmp_path / "tiny.toml"
+    text = broken((place / "tiny.toml").read_text(encoding="utf-8"))
+    recipe.write_text(text.replace('work = "tiny"', 'work = "other"'), encoding="utf-8")
+    with pytest.raises(MakeError, match=why):
+        make(str(recipe), place / "data", tmp_path / "work", Console(file=io.StringIO()))
+    assert (place / "work/tiny/pack/tiny/bundle.json").read_bytes() == finished
+
+
+def test_the_command_says_what_is_wrong_in_one_sentence(place):
+    pytest.importorskip("torch")
+    run = command(place, "make", "no-such-recipe", "--data", str(place / "data"))
+    assert run.returncode == 1
+    assert "neither a file nor one of the recipes topic-student" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_the_recipes_of_the_house_can_be_read():
+    for name in recipe_names():
+        assert read_recipe(name)[0].name == name
+
+
+def test_the_command_needs_no_torch_until_it_trains():
+    code = "import sys, models.cli; sys.exit('torch' in sys.modules or 'onnx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=300, check=False).returncode == 0
+
+
+def test_quality_measures_against_hand_computed_values():
+    from models.evaluate import bootstrap, calibration_error, macro_f1
+
+    assert macro_f1("aab", "abb") == pytest.approx((2 / 3 + 2 / 3) / 2)
+    scores, right = np.array([0.95, 0.95, 0.55, 1.0]), np.array([True, False, True, True])
+    # bin 9: |2.9 - 2|, bin 5: |0.55 - 1|, over four rows
+    assert calibration_error(scores, right) == pytest.approx((0.9 + 0.45) / 4)
+    low, high = bootstrap(np.arange(400) % 2 == 0, seed=1)
+    assert 0.44 < low < 0.47
+    assert 0.53 < high < 0.56
