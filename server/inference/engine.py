@@ -205,9 +205,7 @@ class Engine:
         predictor, texts = request.predictor, request.texts
         self._line.refuse_early(predictor.name, Lane.SINGLE if len(texts) == 1 else Lane.BULK, len(texts))
         chars = sum(len(text.first) + len(text.second or "") for text in texts)
-        encoded, tokenise = await self._work(chars, lambda: [predictor.encode(text) for text in texts])
-        lane = Lane.SINGLE if sum(len(each.examples) for each in encoded) == 1 else Lane.BULK
-        predictor.fill(request.job, encoded, time.monotonic(), request.deadline, lane)
+        encoded, tokenise = await self._work(chars, lambda: _encode_all(request))
         self._line.submit(request.job)
         done = await request.reply
         answers, decode = await self._work(chars, lambda: _decode_all(request, encoded, done))
@@ -239,6 +237,14 @@ class Engine:
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
     began = time.perf_counter()
     return work(), time.perf_counter() - began
+
+
+def _encode_all(request: _Request) -> list[Encoded]:
+    """Encode the texts and write their tickets."""
+    encoded = [request.predictor.encode(text) for text in request.texts]
+    lane = Lane.SINGLE if sum(len(each.examples) for each in encoded) == 1 else Lane.BULK
+    request.predictor.fill(request.job, encoded, time.monotonic(), request.deadline, lane)
+    return encoded
 
 
 def _decode_all(request: _Request, encoded: Sequence[Encoded], done: Done) -> tuple[Answer, ...]:

@@ -8,6 +8,7 @@ the edge of an entity.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +16,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from server.inference.spans import Spans, tidy
 
 _MARKUP = re.compile(r"<[^<> ]+>|\[[A-Z]+\]|\[unused\d+\]")
 _REMEMBERED_CHARACTERS = 4096
+_LONG_CHARACTERS = 1000
+
+# A batch is of one text: threads of the tokenizer's own would only add to those of the process.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 Token = tuple[int, int, int]
 
@@ -56,13 +61,19 @@ class Cutter:
 
     def cut(self, text: str) -> Pieces:
         """The pieces of `text`, in order; none where the normaliser leaves nothing."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        encoding = self._tokens(text)
         numbers, spans = encoding.ids, encoding.offsets
         if not self._suspect.isdisjoint(numbers):
             tokens = self._refined(text, numbers, spans)
             numbers, spans = [token[0] for token in tokens], [(start, end) for _, start, end in tokens]
         blanks = [number in self._blank for number in numbers]
         return Pieces(np.array(numbers, dtype=np.int64), tidy(text, spans, blanks))
+
+    def _tokens(self, text: str) -> Encoding:
+        """A long text goes as a batch of one: only that call lets other threads run meanwhile."""
+        if len(text) > _LONG_CHARACTERS:
+            return self._tokenizer.encode_batch([text], add_special_tokens=False)[0]
+        return self._tokenizer.encode(text, add_special_tokens=False)
 
     def _refined(self, text: str, numbers: list[int], spans: list[tuple[int, int]]) -> list[Token]:
         """The tokens with every unknown or markup-like one of several characters cut further."""
@@ -95,7 +106,7 @@ class Cutter:
             return []
         if end - start == 1:
             return [(number, start, end) for number in self._alone(text[start])]
-        encoding = self._tokenizer.encode(text[start:end], add_special_tokens=False)
+        encoding = self._tokens(text[start:end])
         if not self._suspect.isdisjoint(encoding.ids):
             middle = (start + end) // 2
             return self._cut_run(text, start, middle) + self._cut_run(text, middle, end)
@@ -107,7 +118,7 @@ class Cutter:
 
     def _cut_character(self, char: str) -> tuple[int, ...]:
         """Ids of one character alone, the boundary mark before it left out."""
-        numbers = self._tokenizer.encode(char, add_special_tokens=False).ids
+        numbers = self._tokens(char).ids
         return tuple(number for number in numbers if number not in self._blank)
 
 

@@ -166,6 +166,28 @@ def test_every_loop_is_woken_once_a_batch(make_line):
     assert len(gate.batches) == 2
 
 
+def test_one_who_has_left_the_loop_does_not_keep_his_mates_from_their_answers(make_line):
+    gate = Gate()
+    line = make_line(gate)
+
+    async def ask() -> list[float]:
+        loop = asyncio.get_running_loop()
+        jobs = []
+        for first in range(4):
+            job, _ = job_of(gate, example_of(first), now=time.monotonic())
+            job.reply = loop.create_future()
+            line.submit(job)
+            jobs.append(job)
+            if first == 0:
+                assert await asyncio.to_thread(gate.entered.acquire, timeout=SECONDS)
+        jobs[1].reply.cancel()  # as when the answer is under way already
+        gate.opened.set()
+        done = await asyncio.wait_for(asyncio.gather(*[job.reply for job in jobs[2:]]), SECONDS)
+        return [each.logits[0].item() for each in done]
+
+    assert asyncio.run(ask()) == [2, 3]
+
+
 def test_a_loop_that_is_gone_does_not_hurt_the_thread(make_line):
     gate = Gate()
     line = make_line(gate)
