@@ -48,7 +48,7 @@ class Asked:
 
 def run(job: Job) -> None:
     """Seal a bundle without quality, ask it, and keep bundle, quality and confusion; the look is recorded."""
-    trained = load_trained(job.folder("finetune"))
+    trained = load_trained(job.trained)
     with fresh_folder(job.folder("evaluate")) as folder:
         manifest = _draft(job, trained, folder / "bundle")
         rows, file = read_labelled(job.data, job.recipe.data.set, SPLIT)
@@ -115,8 +115,8 @@ def _quality(job: Job, rows: Sequence[Labelled], asked: Asked) -> tuple[Quality,
         high=low_high[1],
         baseline=majority_share(rows),
         baseline_name=majority,
-        published=job.recipe.bundle.published,
-        published_name=job.recipe.bundle.published_name,
+        published=job.bundle.published,
+        published_name=job.bundle.published_name,
         notes=f"Macro F1 {macro_f1(asked.truth, asked.best):.4f}, "
         f"calibration error {calibration_error(asked.scores, right):.4f}.",
     )
@@ -138,7 +138,7 @@ def _draft(job: Job, trained: Trained, folder: Path) -> Manifest:
     folder.mkdir()
     (folder / INT8_FILE).write_bytes((job.folder("quantise") / INT8_FILE).read_bytes())
     (folder / TOKENIZER_FILE).write_bytes((trained.folder / TOKENIZER_FILE).read_bytes())
-    config, layout, section = trained.config, layout_of(trained.config), job.recipe.bundle
+    config, layout, section = trained.config, layout_of(trained.config), job.bundle
     manifest = Manifest(
         schema=SCHEMA,
         name=job.recipe.work,

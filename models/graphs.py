@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from models.errors import MakeError
 from models.export import float_model
-from models.finetune import load_network, logits_of, task_rows
+from models.infer import load_network, logits_of
 from models.job import Job
 from models.layout import encode, layout_of
 from models.quantize import quantized
+from models.task_data import split_of
 from models.workspace import Config, Trained, fresh_folder, load_trained
 from server.inference.runtime import Session, collate
 from server.inference.values import Example, Window
@@ -28,12 +29,12 @@ TOLERANCE = 1e-4  # between torch and the float graph, in logits
 
 def export(job: Job) -> None:
     """The float graph, equal to torch within TOLERANCE on train texts."""
-    trained = load_trained(job.folder("finetune"))
+    trained = load_trained(job.trained)
     graph = float_model(trained.config.shape, trained.weights())
     ids = _train_ids(job, trained, CHECKED_TEXTS)
     with fresh_folder(job.folder("export")) as folder:
         path = _saved(graph, folder / FLOAT_FILE)
-        there = logits_of(load_network(trained, 0.0), ids, trained.config.pad).numpy()
+        there = logits_of(load_network(trained), ids, trained.config.pad).numpy()
         apart = float(np.abs(graph_logits(path, trained.config, ids) - there).max())
         if apart > TOLERANCE:
             raise MakeError(f"The graph is {apart:.2g} away from torch; at most {TOLERANCE} is taken.")
@@ -42,12 +43,12 @@ def export(job: Job) -> None:
 
 def quantise(job: Job) -> None:
     """The int8 graph, calibrated on train texts; refused where it loses more accuracy than the gate."""
-    trained = load_trained(job.folder("finetune"))
+    trained = load_trained(job.trained)
     ids = _train_ids(job, trained, job.recipe.quantise.texts)
     graph, sites = quantized(
         trained.config.shape, trained.weights(), [np.array(row, np.int64) for row in ids]
     )
-    _, rows, _ = task_rows(job)
+    rows = split_of(job).validation
     names = [label.label for label in trained.config.labels]
     truth = np.array([names.index(row.label) for row in rows])
     ids = encode(trained.config, trained.tokenizer(), [row.text for row in rows])
@@ -78,7 +79,7 @@ def _example(ids: Sequence[int]) -> Example:
 
 
 def _train_ids(job: Job, trained: Trained, count: int) -> list[list[int]]:
-    rows, _, _ = task_rows(job)
+    rows = split_of(job).train
     step = max(1, len(rows) // count)
     return encode(trained.config, trained.tokenizer(), [row.text for row in rows[::step][:count]])
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models.recipe import Recipe
+from models.errors import MakeError
+from models.recipe import BundleSection, DistilSection, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,22 @@ class Job:
     def folder(self, stage: str) -> Path:
         """Where the result of `stage` lies, or will lie."""
         return self.work / self.recipe.work / stage
+
+    @property
+    def bundle(self) -> BundleSection:
+        """What the bundle says of itself; MakeError where the recipe makes none."""
+        if self.recipe.bundle is None:
+            raise MakeError(f'Recipe "{self.recipe.name}" has no section [bundle].')
+        return self.recipe.bundle
+
+    @property
+    def distil(self) -> DistilSection:
+        """How a teacher is learnt from; MakeError where there is none."""
+        if self.recipe.distil is None:
+            raise MakeError(f'Recipe "{self.recipe.name}" has no section [distil].')
+        return self.recipe.distil
+
+    @property
+    def trained(self) -> Path:
+        """Where the network lies that is to be exported."""
+        return self.folder("distil" if self.recipe.distil else "finetune")

@@ -7,38 +7,47 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models import evaluate, finetune, graphs, pack, start
+from models import distil, evaluate, finetune, graphs, pack, start
 from models.errors import MakeError
 from models.job import Job
-from models.recipe import read_recipe
+from models.recipe import Recipe, read_recipe
 
 STAGES: Mapping[str, Callable[[Job], object]] = {
     "base": start.run,
     "finetune": finetune.run,
+    "distil": distil.run,
     "export": graphs.export,
     "quantise": graphs.quantise,
     "evaluate": evaluate.run,
     "pack": pack.run,
 }
+OF_BUNDLES = ("export", "quantise", "evaluate", "pack")
 
 
 def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = "", last: str = "") -> None:
     """Run the stages from `first` (or the first unfinished one) until `last`."""
-    for name in filter(None, (first, last)):
-        if name not in STAGES:
-            raise MakeError(f'There is no stage "{name}"; stages are {", ".join(STAGES)}.')
     if not data.is_dir():
         raise MakeError(f"{data} is not a folder.")
     read, digest = read_recipe(recipe)
+    stages = stages_of(read)
+    for name in filter(None, (first, last)):
+        if name not in stages:
+            raise MakeError(f'Recipe "{read.name}" has no stage "{name}"; it has {", ".join(stages)}.')
     job = Job(read, digest, data, work, console)
     again = False
-    for name, stage in STAGES.items():
+    for name in stages:
         again = again or name == first
         if not again and job.folder(name).exists():
             console.print(f"{name}: done before, kept")
         else:
             console.print(f"{name}: begins")
-            stage(job)
+            STAGES[name](job)
             again = True  # what stands on an older result of this stage is out of date
         if name == last:
             break
+
+
+def stages_of(recipe: Recipe) -> list[str]:
+    """Names of the stages this recipe goes through; without [bundle] it ends with a trained network."""
+    left_out = set(() if recipe.bundle else OF_BUNDLES) | set(() if recipe.distil else ("distil",))
+    return [name for name in STAGES if name not in left_out]

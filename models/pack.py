@@ -17,7 +17,7 @@ MOST_PARAMETERS = 12_000_000
 
 def run(job: Job) -> None:
     """The folder `pack/NAME`; MakeError where the bundle is larger than what may ship."""
-    texts = [Text(text) for text in job.recipe.bundle.golden]
+    texts = [Text(text) for text in job.bundle.golden]
     with fresh_folder(job.folder("pack")) as folder:
         target = folder / job.recipe.work
         shutil.copytree(job.folder("evaluate") / "bundle", target)

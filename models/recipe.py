@@ -64,6 +64,19 @@ class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     checkpoint_seconds: Annotated[float, Meta(ge=0)] = 120.0
 
 
+class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Learning from `teacher`, the work folder of another recipe: `hard` is the labels' share of the loss.
+
+    `texts` says how many raw texts of each set the teacher labels.
+    """
+
+    teacher: str
+    temperature: Annotated[float, Meta(gt=0)] = 2.0
+    hard: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    texts: Mapping[str, Positive] = {}
+    training: TrainingSection
+
+
 class QuantiseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Train texts to calibrate on, and the most points of validation score that int8 may cost."""
 
@@ -100,8 +113,9 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     vocabulary: VocabularySection
     network: NetworkSection
     finetune: TrainingSection
+    distil: DistilSection | None = None
     quantise: QuantiseSection = QuantiseSection()
-    bundle: BundleSection
+    bundle: BundleSection | None = None
 
 
 def recipe_names() -> list[str]:

@@ -1,0 +1,40 @@
+"""A trained network at work in torch: encoded texts in, logits out. Knows no labels and no training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.network import Encoder
+from models.workspace import Trained
+
+
+def load_network(trained: Trained, dropout: float = 0.0) -> Encoder:
+    """The network of a stage in torch."""
+    network = Encoder(trained.config.shape, dropout)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in trained.weights().items()})
+    return network
+
+
+def padded(ids: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
+    """Ids and mask, both [rows, width of the longest]."""
+    width = max(map(len, ids))
+    table = torch.full((len(ids), width), pad, dtype=torch.long)
+    for place, row in enumerate(ids):
+        table[place, : len(row)] = torch.tensor(row)
+    lengths = torch.tensor([len(row) for row in ids])
+    return table, (torch.arange(width) < lengths[:, None]).long()
+
+
+@torch.inference_mode()
+def logits_of(network: nn.Module, ids: Sequence[Sequence[int]], pad: int, rows: int = 64) -> Tensor:
+    """Logits [texts, outputs] of a text classifier in the texts' order; float32, batches of like length."""
+    network.eval()
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    parts = [
+        network(*padded([ids[i] for i in order[at : at + rows]], pad)) for at in range(0, len(ids), rows)
+    ]
+    made = torch.cat(parts)
+    return made[torch.argsort(torch.tensor(order))]

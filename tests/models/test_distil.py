@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import io
+
+import msgspec
+import numpy as np
+import pytest
+from rich.console import Console
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from models.distil import raw_texts, teacher_logits  # noqa: E402
+from models.errors import MakeError  # noqa: E402
+from models.job import Job  # noqa: E402
+from models.losses import NO_LABEL, hard_loss, soft_loss  # noqa: E402
+from models.make import make, stages_of  # noqa: E402
+from models.recipe import read_recipe  # noqa: E402
+from models.task_data import split_of  # noqa: E402
+from models.workspace import load_trained, update_record  # noqa: E402
+from tests.kit import making_kit as kit  # noqa: E402
+
+SECTION = """
+[distil]
+teacher = "grown"
+temperature = 2.0
+hard = 0.5
+texts = { zhihu_titles = 10 }
+
+[distil.training]
+epochs = 2
+tokens_a_batch = 128
+rate = 1e-3
+head_rate = 1e-3
+bfloat16 = false
+"""
+
+
+def test_the_soft_loss_is_the_divergence_computed_by_hand():
+    student = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
+    teacher = torch.tensor([[2 * np.log(3.0), 0.0], [2.0, 0.0]])
+    # at temperature 2: (3/4, 1/4) against (1/2, 1/2), then equal; mean of two rows, times 4
+    divergence = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
+    assert soft_loss(student, teacher, 2.0).item() == pytest.approx(4 * divergence / 2, abs=1e-6)
+
+
+def test_the_hard_loss_leaves_out_rows_without_a_label():
+    logits = torch.tensor([[np.log(3.0), 0.0], [9.0, -9.0]])
+    assert hard_loss(logits, torch.tensor([0, NO_LABEL])).item() == pytest.approx(np.log(4 / 3), abs=1e-6)
+    assert hard_loss(logits, torch.tensor([NO_LABEL, NO_LABEL])).item() == 0
+
+
+def test_the_gradient_pulls_towards_the_teacher():
+    student = torch.zeros(1, 2, requires_grad=True)
+    soft_loss(student, torch.tensor([[1.0, -1.0]]), 3.0).backward()
+    assert student.grad[0, 0] < 0 < student.grad[0, 1]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A teacher of all layers and a student with a recipe that learns from it, made to the end."""
+    folder = tmp_path_factory.mktemp("distil")
+    data = kit.write_data(folder / "data")
+    (data / "zhihu_titles").mkdir()
+    titles = [f"{row.text}\n" for row in split_of(job_of(folder, kit.write_recipe(folder, folder))).train[:3]]
+    titles += [f"北京的足球比赛{i}\n" for i in range(9)] + [f"上海的股票基金{i}\n" for i in range(9)]
+    (data / "zhihu_titles/unique_titles.txt").write_text("".join(titles), encoding="utf-8")
+    text = kit.write_recipe(folder, kit.write_base(folder / "tiny.bin"), epochs=3).read_text(encoding="utf-8")
+    teacher = text.replace("[0, 2]", "[0, 1, 2]").replace('work = "tiny"', 'work = "grown"')
+    head, rest = teacher.split("[quantise]")
+    (folder / "teacher.toml").write_text(head + "[labels]" + rest.split("[labels]")[1], encoding="utf-8")
+    (folder / "student.toml").write_text(
+        text.replace("[quantise]", SECTION + "\n[quantise]"), encoding="utf-8"
+    )
+    for name in ("teacher", "student"):
+        make(str(folder / f"{name}.toml"), data, folder / "work", Console(file=io.StringIO()))
+    return folder
+
+
+def job_of(folder, recipe):
+    return Job(*read_recipe(str(recipe)), folder / "data", folder / "work", Console(file=io.StringIO()))
+
+
+def test_a_recipe_without_a_bundle_ends_with_the_network(place):
+    assert stages_of(read_recipe(str(place / "teacher.toml"))[0]) == ["base", "finetune"]
+    assert sorted(path.name for path in (place / "work/grown").iterdir()) == [
+        "base",
+        "checkpoints",
+        "finetune",
+    ]
+
+
+def test_the_distilled_student_is_the_one_that_is_packed(place):
+    distilled = load_trained(place / "work/tiny/distil")
+    assert distilled.record.stage == "distil"
+    assert len(distilled.record.looks) == 1
+    assert not load_trained(place / "work/tiny/finetune").record.looks
+    assert distilled.record.best > 0.9
+    assert (place / "work/tiny/pack/tiny/bundle.json").exists()
+
+
+def test_raw_texts_are_drawn_by_the_seed_and_never_stand_in_train(place):
+    job = job_of(place, place / "student.toml")
+    train = split_of(job).train
+    texts = raw_texts(job, job.distil, train)
+    assert len(texts) == 10 == len(set(texts))
+    assert not set(texts) & {row.text for row in train}
+    assert texts == raw_texts(job, job.distil, train)
+
+
+def test_what_the_teacher_said_is_kept_and_not_asked_again(place):
+    job = job_of(place, place / "student.toml")
+    teacher = load_trained(place / "work/grown/finetune")
+    rows = split_of(job).validation
+    texts, truth = [row.text for row in rows], [list(kit.TOPICS).index(row.label) for row in rows]
+    said = teacher_logits(job, teacher, texts)
+    assert (said.argmax(1) == torch.tensor(truth)).float().mean() > 0.8
+    (part,) = [path for path in (place / "work/tiny/teacher").rglob("*.npy") if len(np.load(path)) == 20]
+    np.save(part, np.full((20, 2), 7, np.float32))
+    assert (teacher_logits(job, teacher, texts) == 7).all()
+
+
+def test_a_teacher_that_knows_the_validation_rows_is_refused(place):
+    teacher = load_trained(place / "work/grown/finetune")
+    update_record(teacher, msgspec.structs.replace(teacher.record, seed=99))
+    try:
+        with pytest.raises(MakeError, match="held out other rows"):
+            make(
+                str(place / "student.toml"),
+                place / "data",
+                place / "work",
+                Console(file=io.StringIO()),
+                first="distil",
+            )
+    finally:
+        update_record(teacher, teacher.record)
+    assert (place / "work/tiny/distil/network.safetensors").exists()
