@@ -53,9 +53,15 @@ def test_a_scale_inside_a_fused_attention_is_named_and_left(exports, tmp_path):
     assert rewriting.left == ("QAttention",)
 
 
-def test_a_value_that_something_else_reads_is_left_alone():
+@pytest.mark.parametrize("value", ["x_quantized", "x_scale", "x_zero"])
+@pytest.mark.parametrize("how", ["as an output", "through a node"])
+def test_a_value_that_something_else_reads_is_left_alone(value, how):
     model = product_model(np.ones((4, 3), np.int8), np.float32([0.5]), np.zeros(1, np.int8))
-    model.graph.output.append(helper.make_tensor_value_info("x_scale", TensorProto.FLOAT, None))
+    seen = value if how == "as an output" else "seen"
+    if seen != value:
+        model.graph.node.append(helper.make_node("Identity", [value], [seen]))
+    kind = TensorProto.FLOAT if value == "x_scale" else TensorProto.UINT8
+    model.graph.output.append(helper.make_tensor_value_info(seen, kind, None))
     rewriting = per_row(model)
     assert rewriting.rewritten == 0
     assert rewriting.left
