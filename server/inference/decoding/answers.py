@@ -17,7 +17,7 @@ TOP_K = 1
 """How many answers are given when the caller does not say."""
 
 MOST_ANSWERS = 20
-"""How many answers a caller may ask for."""
+"""How many answers are given at most, whatever the caller asks: each further one is another search."""
 
 LONGEST_ANSWER = 256
 """How many characters a caller may allow an answer."""
@@ -42,9 +42,9 @@ class AnswersDecoder:
         """See `Decoder`.
 
         Raises:
-            BadOption: `top_k` or `max_answer_chars` are out of range.
+            BadOption: `max_answer_chars` is out of range.
         """
-        wanted, longest = _limits(options, self._longest)
+        longest = self._limit(options)
         scores = by_token(encoded, logits, 2)
         null = self._null(logits)
         table = SpanTable(*_visible(encoded.offsets, scores), longest)
@@ -55,7 +55,7 @@ class AnswersDecoder:
         context = encoded.text.second or ""
         found = [
             Span(context[start:end], start, end, float(np.exp(score - top) / total))
-            for score, start, end in table.best(wanted)
+            for score, start, end in table.best(min(options.top_k or TOP_K, MOST_ANSWERS))
         ]
         lowest = options.threshold or 0.0
         return Answers(
@@ -63,22 +63,18 @@ class AnswersDecoder:
             float(np.exp(null - top) / total) if self._no_answer else None,
         )
 
+    def _limit(self, options: Options) -> int:
+        """Characters that an answer may have."""
+        longest = self._longest if options.max_answer_chars is None else options.max_answer_chars
+        if options.max_answer_chars is not None and not 1 <= longest <= LONGEST_ANSWER:
+            raise BadOption(f"max_answer_chars is {longest}; it may be 1 to {LONGEST_ANSWER}.")
+        return longest
+
     def _null(self, logits: Sequence[NDArray[np.float32]]) -> float:
         """The score of "no answer"; -inf, which takes no part, where it was not trained."""
         if not self._no_answer:
             return -np.inf
         return min(float(rows[0].sum(dtype=np.float64)) for rows in logits)
-
-
-def _limits(options: Options, longest: int) -> tuple[int, int]:
-    """How many answers, and of how many characters."""
-    wanted = TOP_K if options.top_k is None else options.top_k
-    longest = longest if options.max_answer_chars is None else options.max_answer_chars
-    if not 1 <= wanted <= MOST_ANSWERS:
-        raise BadOption(f"top_k is {wanted}; for answers it may be 1 to {MOST_ANSWERS}.")
-    if options.max_answer_chars is not None and not 1 <= longest <= LONGEST_ANSWER:
-        raise BadOption(f"max_answer_chars is {longest}; it may be 1 to {LONGEST_ANSWER}.")
-    return wanted, longest
 
 
 def _visible(offsets: NDArray[np.int32], scores: Scores) -> tuple[NDArray[np.int32], Scores]:

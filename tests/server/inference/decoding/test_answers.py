@@ -175,13 +175,17 @@ def test_the_bundles_limit_counts_and_a_threshold_drops():
     assert ask(encoded, logits, decoder, threshold=0.99).answers == ()
 
 
-@pytest.mark.parametrize(
-    "options", [{"top_k": 0}, {"top_k": 21}, {"max_answer_chars": 0}, {"max_answer_chars": 257}]
-)
-def test_options_out_of_range_are_refused(options):
+@pytest.mark.parametrize("longest", [0, 257])
+def test_a_limit_out_of_range_is_refused(longest):
     encoded = HUGE["characters"].encode(Text("谁", "北京"))
     with pytest.raises(BadOption):
-        ask(encoded, marking(encoded, 0, 1), **options)
+        ask(encoded, marking(encoded, 0, 1), max_answer_chars=longest)
+
+
+def test_more_answers_than_twenty_are_not_given():
+    encoded = HUGE["characters"].encode(Text("谁", "北" * 60))
+    logits = marking(encoded, 0, 1)
+    assert len(ask(encoded, logits, top_k=1000, max_answer_chars=1).answers) == 20
 
 
 def test_scores_that_are_not_finite_fail_the_model():
