@@ -25,6 +25,7 @@ from loadtest.workload import Task
 ZOO = ROOT / "models" / "zoo"
 BUILD_SECONDS = 900.0
 RANDOM = "random"
+TOKENIZER = "tokenizer.json"
 
 
 class _Graph(Struct):
@@ -35,6 +36,11 @@ class _Lineage(Struct):
     base: str
 
 
+class _File(Struct):
+    path: str
+    sha256: str
+
+
 class _Manifest(Struct):
     name: str
     version: str
@@ -42,11 +48,15 @@ class _Manifest(Struct):
     parameters: int
     graphs: tuple[_Graph, ...]
     lineage: _Lineage
+    files: tuple[_File, ...] = ()
     quality: tuple[Score, ...] = ()
 
 
 class Bundle(Struct, frozen=True, kw_only=True):
-    """A bundle folder, by what a report says of it. `random` where the weights were never trained."""
+    """A bundle folder, by what a report says of it.
+
+    `random` where the weights were never trained; `tokenizer` is the digest of its tokenizer.json.
+    """
 
     folder: Path
     name: str
@@ -54,6 +64,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     task: Task
     parameters: int
     form: str
+    tokenizer: str
     random: bool
     scores: tuple[Score, ...]
     disk_bytes: int
@@ -76,6 +87,7 @@ def read_bundle(folder: Path) -> Bundle:
         task=found.task,
         parameters=found.parameters,
         form=found.graphs[0].form,
+        tokenizer=next((file.sha256 for file in found.files if file.path == TOKENIZER), ""),
         random=RANDOM in found.lineage.base.lower(),
         scores=found.quality,
         disk_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
@@ -101,8 +113,8 @@ def find_bundles(paths: Sequence[Path]) -> list[Bundle]:
 
 def work_folder() -> Path:
     """Where what was built is kept: QINGMO_WORK, else the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(os.environ.get("QINGMO_WORK") or Path(cache) / "qingmo")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("QINGMO_WORK") or cache / "qingmo" / "work")
 
 
 def bert_base(student: Bundle, form: str) -> Bundle:
@@ -130,7 +142,7 @@ def _build(student: Bundle, form: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         fresh = Path(name) / "bert-base"
         command = [sys.executable, "-m", "models.cli", "bert-base", "--out", str(fresh)]
-        command += ["--tokenizer-from", str(student.folder), *([] if form == "fp32" else ["--form", form])]
+        command += ["--tokenizer-from", str(student.folder), "--form", form]
         try:
             done = subprocess.run(
                 command, cwd=ROOT, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from loadtest import report, tables
+from loadtest import flags, report, tables
 from loadtest.bundles import ZOO, find_bundles
 from loadtest.compare import Bench
 from loadtest.driver import Driver, prepared
@@ -28,54 +28,34 @@ from loadtest.workload import Task, calls_of, rows_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-Data = Annotated[
-    Path | None, typer.Option(help="A file of texts, or a folder with files named like the samples.")
-]
-Seed = Annotated[int, typer.Option(help="Fixes the order of the texts and the arrival times.")]
-Serve = Annotated[
-    str, typer.Option("--serve", help="The command that starts a server; it gets qingmo-serve's flags.")
-]
-Bundles = Annotated[
-    list[Path] | None,
-    typer.Option("--bundle", help="A bundle, or a folder of bundles; the shipped ones if not given."),
-]
-
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
-    url: Annotated[str, typer.Option(help="Where the server listens.")] = "http://127.0.0.1:8000",
-    task: Annotated[Task, typer.Option(help="Which route is asked.")] = Task.CLASSIFY,
-    model: Annotated[
-        str | None, typer.Option(help="The model to name; the task's default if not given.")
-    ] = None,
-    connections: Annotated[
-        int, typer.Option(min=1, help="Connections of the closed loop; 1 is the lone client.")
-    ] = 64,
-    rate: Annotated[
-        float, typer.Option(min=0, help="Requests a second in an open loop, in place of the closed one.")
-    ] = 0.0,
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long to measure.")] = 10.0,
-    warmup: Annotated[float, typer.Option(min=0, help="How long to ask before that.")] = 2.0,
-    data: Data = None,
-    seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Also write the figures there, as JSON.")] = None,
+    url: flags.Url = "http://127.0.0.1:8000",
+    task: flags.Route = Task.CLASSIFY,
+    model: flags.Model = None,
+    connections: flags.Connections = 64,
+    rate: flags.Rate = 0.0,
+    seconds: flags.Seconds = 10.0,
+    warmup: flags.Warmup = 2.0,
+    data: flags.Data = None,
+    seed: flags.Seed = 0,
+    out: flags.LoadOut = None,
 ) -> None:
     """Drive a server that is already running, and print its throughput, latency and errors."""
     kind = Kind.OPEN if rate else Kind.LONE if connections == 1 else Kind.CLOSED
     with one_sentence(), tempfile.TemporaryDirectory() as name:
-        calls = prepared(calls_of(task, rows_of(task, data), model, seed), Path(name), "run")
         plan = Plan(
             kind=kind,
             url=url,
-            calls=calls,
+            calls=prepared(calls_of(task, rows_of(task, data), model, seed), Path(name), "run"),
             seconds=seconds,
             warmup=warmup,
             connections=connections,
             rate=rate,
             seed=seed,
         )
-        cores = share_cores(1)
-        load = Driver(cores.load, Path(name)).run(plan)
+        load = Driver(share_cores(1).load, Path(name)).run(plan)
         show(tables.of_load(load))
         if out is not None:
             write_text(out, msgspec.json.format(msgspec.json.encode(load), indent=1).decode() + "\n")
@@ -91,46 +71,47 @@ def _require_answers(load: Load) -> None:
 
 @app.command()
 def compare(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
-    bundle: Bundles = None,
-    out: Annotated[Path, typer.Option(help="The result; .md and .html are written beside it.")] = Path(
-        "bench/result.json"
-    ),
-    quick: Annotated[bool, typer.Option("--quick", help="About two minutes.")] = False,
-    thorough: Annotated[bool, typer.Option("--thorough", help="For the record.")] = False,
-    rounds: Annotated[
-        int, typer.Option(min=0, help="How often each side has its turn; 0 takes the preset's.")
-    ] = 0,
-    against: Annotated[str, typer.Option(help="Forms of BERT-base, separated by commas.")] = "fp32",
-    threads: Annotated[int, typer.Option(min=1, help="Inference threads of each server.")] = 1,
-    bound_ms: Annotated[
-        float, typer.Option(min=0.1, help="The p99 that the search for the highest rate keeps.")
-    ] = 50.0,
-    engine: Annotated[bool, typer.Option(help="Whether to measure the engine without HTTP as well.")] = True,
-    data: Data = None,
-    seed: Seed = 0,
-    serve: Serve = SERVE,
+    bundle: flags.Bundles = None,
+    out: flags.Out = Path("bench/result.json"),
+    quick: flags.Quick = False,
+    thorough: flags.Thorough = False,
+    rounds: flags.Rounds = 0,
+    connections: flags.Tried = "",
+    against: flags.Against = "fp32",
+    versus: flags.Versus = None,
+    threads: flags.Threads = 1,
+    bound_ms: flags.Bound = 50.0,
+    engine: flags.Engine = True,
+    data: flags.Data = None,
+    seed: flags.Seed = 0,
+    serve: flags.Serve = SERVE,
 ) -> None:
     """Measure bundles against BERT-base on the same server and cores, the sides in turn."""
     effort = Effort.THOROUGH if thorough else Effort.QUICK if quick else Effort.NORMAL
-    timing = TIMINGS[effort] if not rounds else TIMINGS[effort].with_rounds(rounds)
     settings = Settings(
         bundles=tuple(bundle or [ZOO]),
         out=out,
-        timing=timing,
+        timing=TIMINGS[effort].changed(rounds, tuple(map(int, _listed(connections)))),
         command=shlex.join(["qingmo-loadtest", *sys.argv[1:]]),
         data=data,
         threads=threads,
         bound_ms=bound_ms,
         seed=seed,
         serve=serve,
-        references=tuple(form.strip() for form in against.split(",") if form.strip()),
+        references=tuple(_listed(against)),
+        versus=tuple(versus or ()),
         engine=engine,
     )
     with one_sentence():
-        _compare(settings)
+        compare_and_show(settings)
 
 
-def _compare(settings: Settings) -> None:
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def compare_and_show(settings: Settings) -> None:
+    """Runs a comparison; what is finished is shown and written, however it ends."""
     with tempfile.TemporaryDirectory() as name, progress() as shown:
         line = shown.add_task("starting", total=None)
         bench = Bench(settings, Path(name), lambda step: shown.update(line, description=step))
@@ -155,43 +136,36 @@ def _print(bench: Bench, out: Path) -> None:
 
 @app.command()
 def soak(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
-    bundle: Bundles = None,
-    requests: Annotated[
-        int, typer.Option(min=100, help="How many requests; ignored with --seconds.")
-    ] = 100_000,
-    seconds: Annotated[float, typer.Option(min=0, help="How long, in place of how many.")] = 0.0,
-    connections: Annotated[int, typer.Option(min=1)] = 32,
-    hostile: Annotated[
-        float, typer.Option(min=0, max=1, help="Share cancelled, malformed or too late.")
-    ] = 0.25,
-    max_chars: Annotated[int, typer.Option(min=1, help="Longest text.")] = 2000,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
-    data: Data = None,
-    seed: Seed = 0,
-    serve: Serve = SERVE,
+    bundle: flags.Bundles = None,
+    requests: flags.Requests = 100_000,
+    seconds: flags.SoakSeconds = 0.0,
+    connections: flags.SoakConnections = 32,
+    hostile: flags.Hostile = 0.25,
+    max_chars: flags.MaxChars = 2000,
+    threads: flags.Threads = 1,
+    data: flags.Data = None,
+    seed: flags.Seed = 0,
+    serve: flags.Serve = SERVE,
 ) -> None:
     """Hold a mixed load, a quarter of it hostile, on a fresh server; report drift and wrong answers."""
+    storm = Storm(
+        requests=requests,
+        seconds=seconds,
+        connections=connections,
+        hostile=hostile,
+        max_chars=max_chars,
+        seed=seed,
+    )
     with one_sentence(), tempfile.TemporaryDirectory() as name:
-        chosen = [found for found in find_bundles(bundle or [ZOO]) if found.task is Task.CLASSIFY]
-        if not chosen:
+        chosen = next((found for found in find_bundles(bundle or [ZOO]) if found.task is Task.CLASSIFY), None)
+        if chosen is None:
             raise LoadtestError("The soak asks /v1/classify, and none of the bundles classifies.")
-        cores = share_cores(threads)
-        serving = Serving(serve, chosen[0].folder.parent, chosen[0].name, threads, cores.server)
+        serving = Serving(serve, chosen.folder.parent, chosen.name, threads, share_cores(threads).server)
         texts = [row[0] for row in rows_of(Task.CLASSIFY, data)]
         with Target(serving, Path(name) / "server.log") as target, progress() as shown:
-            line = shown.add_task(f"soaking {chosen[0].name}", total=100)
-            storm = Storm(
-                url=target.url,
-                model=chosen[0].name,
-                requests=requests,
-                seconds=seconds,
-                connections=connections,
-                hostile=hostile,
-                max_chars=max_chars,
-                seed=seed,
-                pid=target.child.pid,
-            )
-            soaked = asyncio.run(Soak(storm, texts, lambda done: shown.update(line, completed=done)).run())
+            line = shown.add_task(f"soaking {chosen.name}", total=100)
+            soaking = Soak(storm, target, texts, lambda done: shown.update(line, completed=done))
+            soaked = asyncio.run(soaking.run())
             target.require_alive()
         _judge(soaked)
 

@@ -18,7 +18,7 @@ from loadtest.target import Target
 from loadtest.workload import write_calls
 
 LOCUSTFILE = Path(__file__).parent / "locustfile.py"
-EXTRA_SECONDS = 30.0
+EXTRA_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import socket
 import sys
@@ -63,17 +64,15 @@ class LoneClient:
 
 def lone(plan: Plan) -> Seen:
     """One request after another for `plan.seconds`, after `plan.warmup` that is not counted."""
-    address, requests = Address.of(plan.url), itertools.cycle(requests_of(plan))
-    client = LoneClient(address, plan.timeout)
+    address, requests, seen = Address.of(plan.url), itertools.cycle(requests_of(plan)), Seen()
     try:
-        _ask_until(client, requests, time.perf_counter() + plan.warmup, Seen())
-        seen = Seen()
-        with Stretch(plan.server_pids) as stretch:
-            _ask_until(client, requests, time.perf_counter() + plan.seconds, seen)
+        with contextlib.closing(LoneClient(address, plan.timeout)) as client:
+            _ask_until(client, requests, time.perf_counter() + plan.warmup, Seen())
+            with Stretch(plan.server_pids) as stretch:
+                _ask_until(client, requests, time.perf_counter() + plan.seconds, seen)
     except OSError as error:
-        return _ended(plan, error)
-    finally:
-        client.close()
+        seen.errors[type(error).__name__] += 1
+        return seen
     return _timed(seen, stretch)
 
 
@@ -84,12 +83,6 @@ def _ask_until(client: LoneClient, requests: itertools.cycle[bytes], end: float,
             seen.latencies.append(time.perf_counter() - started)
         else:
             seen.errors[str(status)] += 1
-
-
-def _ended(plan: Plan, error: OSError) -> Seen:
-    seen = Seen(seconds=plan.seconds)
-    seen.errors[type(error).__name__] += 1
-    return seen
 
 
 def _timed(seen: Seen, stretch: Stretch) -> Seen:

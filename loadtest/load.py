@@ -44,7 +44,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     connections: int = 1
     rate: float = 0.0
     seed: int = 0
-    timeout: float = 30.0
+    timeout: float = 75.0
     spin: bool = True
     server_pids: tuple[int, ...] = ()
 

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from loadtest import process
 from loadtest.errors import StartFailed
+from loadtest.load import Call
 from loadtest.results import Engine
 from loadtest.target import Serving
 
 LIMIT_SECONDS = 180.0
 
 
-def engine_figures(serving: Serving, data: Path | None) -> Engine:
-    """Runs `measure` for one bundle with the server's threads and cores, on the same texts.
+def engine_figures(serving: Serving, calls: Sequence[Call]) -> Engine:
+    """Runs `measure` for one bundle with the server's threads and cores, on the texts of the requests.
 
     Raises:
         StartFailed: The command failed, or printed no figures.
     """
     command = [*shlex.split(serving.command), "measure", "--bundles", str(serving.bundles)]
     command += ["--model", serving.model, "--threads", str(serving.threads), "--json"]
-    if data is not None:
-        command += ["--data", str(data)]
     with tempfile.TemporaryDirectory() as name:
-        log = Path(name) / "measure"
+        log, texts = Path(name) / "measure", Path(name) / "texts.jsonl"
+        texts.write_bytes(b"\n".join(call.body for call in calls))
+        command += ["--data", str(texts)]
         child = process.spawn(command, serving.cores, log)
         try:
             ended = process.wait_for(child, LIMIT_SECONDS, None)

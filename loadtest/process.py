@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from loadtest.usage import family
 
 ROOT = Path(__file__).resolve().parent.parent
 TAIL_LINES = 5
+GONE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +83,20 @@ def spawn(
 
 
 def stop(child: subprocess.Popen[bytes], seconds: float) -> None:
-    """Asks a child to end and, `seconds` later, kills it and all that it had started."""
+    """Asks a child to end and, `seconds` later, kills it and all it had started; none is left after."""
     members = family(child.pid)
     if child.poll() is None:
         child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(seconds)
-    for pid in reversed(members):
-        if pid != child.pid and family(pid):
+    for pid in members:
+        if family(pid):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-    if child.poll() is None:
-        child.kill()
-        child.wait(10)
+                os.kill(pid, signal.SIGKILL)
+    child.wait(GONE_SECONDS)
+    end = time.monotonic() + GONE_SECONDS
+    while any(map(family, members)) and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def last_words(log: Path) -> str:

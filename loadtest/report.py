@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from loadtest import charts, tables
+from loadtest import tables
 from loadtest.results import Comparison, Result, write_text
 from loadtest.tables import Table
 
@@ -41,36 +41,33 @@ def _pictures(*drawn: str) -> list[Markup]:
     return [Markup(svg) for svg in drawn if svg]
 
 
-def _parts(result: Result, *, pictures: bool) -> list[Part]:
-    bound = result.method.bound_ms
-    return [
-        Part(
-            comparison,
-            tables.of_comparison(comparison, bound),
-            _pictures(charts.latency_curves(comparison, bound), charts.cumulative(comparison))
-            if pictures
-            else [],
-        )
-        for comparison in result.comparisons
-    ]
-
-
 def markdown(result: Result) -> str:
     """For docs/results and the terminal."""
+    bound = result.method.bound_ms
+    parts = [Part(found, tables.of_comparison(found, bound), []) for found in result.comparisons]
     template = _templates().get_template("report.md.j2")
-    return template.render(
-        result=result, parts=_parts(result, pictures=False), ceiling=tables.ceiling(result)
-    )
+    return template.render(result=result, parts=parts, ceiling=tables.ceiling(result))
 
 
 def page(result: Result) -> str:
     """One HTML file: styles and pictures inside, no script, nothing from the network."""
+    from loadtest import charts  # noqa: PLC0415 - matplotlib takes a second
+
+    bound = result.method.bound_ms
+    parts = [
+        Part(
+            found,
+            tables.of_comparison(found, bound),
+            _pictures(charts.latency_curves(found, bound), charts.cumulative(found)),
+        )
+        for found in result.comparisons
+    ]
     return (
         _templates()
         .get_template("report.html.j2")
         .render(
             result=result,
-            parts=_parts(result, pictures=True),
+            parts=parts,
             pictures=_pictures(charts.speedups(result), charts.frontier(result)),
             ceiling=tables.ceiling(result),
         )

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from loadtest.load import Call
-from loadtest.usage import family, resident_mb
+from loadtest.target import Target
+from loadtest.usage import resident_mb
 from loadtest.wire import Address, Connection, raw
 
 HANG_SECONDS = 30.0
@@ -86,23 +87,22 @@ class Soaked:
 class Storm:
     """How hard to soak: `hostile` is the share of cancelled, malformed and late requests together."""
 
-    url: str
-    model: str | None
     requests: int
     seconds: float = 0.0
     connections: int = 32
     hostile: float = 0.25
     max_chars: int = 2000
     seed: int = 0
-    pid: int | None = None
 
 
 class Soak:
-    """Drives one storm; `say` hears how many hundredths of the way are done."""
+    """Drives one storm against a server of ours; `say` hears how many hundredths of the way are done."""
 
-    def __init__(self, storm: Storm, texts: Sequence[str], say: Callable[[int], None]) -> None:
-        self._storm, self._say = storm, say
-        self._address = Address.of(storm.url)
+    def __init__(
+        self, storm: Storm, target: Target, texts: Sequence[str], say: Callable[[int], None]
+    ) -> None:
+        self._storm, self._target, self._say = storm, target, say
+        self._address = Address.of(target.url)
         self._draw = random.Random(storm.seed)
         self._stream = "。".join(texts) * (1 + storm.max_chars // max(sum(map(len, texts)), 1))
         self._latencies: list[float] = []
@@ -130,13 +130,15 @@ class Soak:
             self.soaked.asked += 1
             self._look()
             manner = self._manner()
-            connection = connection if connection is not None and connection.open else await self._connect()
+            try:
+                connection = connection if connection and connection.open else await self._connect()
+            except OSError as error:
+                self._judge(manner, f"not taken ({error})")
+                return
             started = time.perf_counter()
             fate = await self._one(connection, manner)
-            if connection.unasked:
-                self.soaked.wrong.append(f"request {self.soaked.asked}: answered more than once")
             self._latencies.append(time.perf_counter() - started)
-            self._judge(manner, fate)
+            self._judge(manner, "answered more than once" if connection.unasked else fate)
         if connection is not None:
             connection.close()
 
@@ -172,9 +174,7 @@ class Soak:
         length = int(self._draw.paretovariate(1.2) * 10)
         length = min(max(length, 1), self._storm.max_chars)
         at = self._draw.randrange(max(len(self._stream) - length, 1))
-        asked = {"text": self._stream[at : at + length]} | (
-            {"model": self._storm.model} if self._storm.model else {}
-        )
+        asked = {"text": self._stream[at : at + length]}
         late = f"X-Request-Timeout-Ms: {self._draw.randint(1, 5)}\r\n" if manner is Manner.LATE else ""
         return raw(self._address, Call("/v1/classify", json.dumps(asked, ensure_ascii=False).encode()), late)
 
@@ -191,8 +191,7 @@ class Soak:
             return
         self._looked = hundredth
         self._say(hundredth)
-        if self._storm.pid is not None:
-            self.soaked.memory_mb.append(resident_mb(family(self._storm.pid)))
+        self.soaked.memory_mb.append(resident_mb(self._target.pids))
         if self._latencies:
             ordered = sorted(self._latencies)
             self.soaked.p99_ms.append(ordered[int(len(ordered) * 0.99)] * 1e3)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +19,15 @@ from loadtest.errors import StartFailed, TargetDied
 
 SERVE = f"{shlex.quote(sys.executable)} -m server.cli"
 STOP_SECONDS = 15.0
+PATIENCE = "60"
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
     """How a server is started: `command` takes qingmo-serve's flags.
 
-    `bundles` is the folder that holds the bundles, `model` the one that is served.
+    `bundles` is the folder that holds the bundles, `model` the one that is served; a `patient` server refuses
+    nothing for the length of its line, so that slow sides can be saturated as well.
     """
 
     command: str
@@ -33,6 +36,14 @@ class Serving:
     threads: int
     cores: tuple[int, ...]
     ready_seconds: float = 180.0
+    patient: bool = False
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Settings beside the flags."""
+        return (
+            {"QINGMO_TIMEOUT_SECONDS": PATIENCE, "QINGMO_MAX_LINE_SECONDS": PATIENCE} if self.patient else {}
+        )
 
     def arguments(self, port: int) -> list[str]:
         """The whole command line."""
@@ -93,7 +104,10 @@ class Target:
     def __enter__(self) -> Target:
         require_free(self.port)
         started = time.perf_counter()
-        self._child = process.spawn(self.serving.arguments(self.port), self.serving.cores, self.log)
+        serving = self.serving
+        self._child = process.spawn(
+            serving.arguments(self.port), serving.cores, self.log, serving.environment
+        )
         try:
             self._wait_ready(started + self.serving.ready_seconds)
         except BaseException:

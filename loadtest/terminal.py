@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
-import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as Shown
@@ -56,4 +55,4 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 def fail(sentence: str, code: int) -> NoReturn:
     """Says it on standard error and ends the command."""
     Console(stderr=True).print(sentence, style="bold red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
+    raise SystemExit(code)

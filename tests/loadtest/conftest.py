@@ -1,3 +1,4 @@
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -35,15 +36,22 @@ def command():
 def bundle(tmp_path):
     """Writes bundle folders that say who they are; no network inside."""
 
-    def make(name, *, task="classify", base="a base"):
+    def make(name, *, task="classify", base="a base", tokenizer="0" * 64, scores=True):
         folder = tmp_path / "zoo" / name
         folder.mkdir(parents=True)
-        quality = '[{"metric": "accuracy", "value": 0.5, "n": 100, "split": "dev"}]'
-        (folder / "bundle.json").write_text(
-            f'{{"schema": 1, "name": "{name}", "version": "{"ab" * 32}", "task": "{task}", "parameters": 1000,'
-            f' "graphs": [{{"file": "model.onnx", "form": "int8"}}], "lineage": {{"base": "{base}"}},'
-            f' "quality": {quality}}}'
-        )
+        score = {"metric": "accuracy", "value": 0.5, "n": 100, "split": "dev"}
+        manifest = {
+            "schema": 1,
+            "name": name,
+            "version": "ab" * 32,
+            "task": task,
+            "parameters": 1000,
+            "graphs": [{"file": "model.onnx", "form": "int8"}],
+            "lineage": {"base": base},
+            "files": [{"path": "tokenizer.json", "sha256": tokenizer}],
+            "quality": [score] if scores else [],
+        }
+        (folder / "bundle.json").write_text(json.dumps(manifest))
         return folder
 
     return make

@@ -42,7 +42,7 @@ def test_a_server_of_known_speed_is_measured_right(small, driver, plan_of, kind,
 
 @pytest.mark.parametrize(
     ("kind", "more"),
-    [(Kind.LONE, {}), (Kind.CLOSED, {"connections": 4}), (Kind.OPEN, {"rate": 200.0})],
+    [(Kind.LONE, {}), (Kind.OPEN, {"rate": 200.0})],
 )
 def test_refusals_are_counted_by_code_and_not_timed(small, driver, plan_of, kind, more):
     with small("--fail-every", "2") as target:
@@ -57,7 +57,9 @@ def test_an_open_loop_hides_no_stall(small, driver, plan_of):
     with small("--stall-at", "40") as target:
         load = driver.run(plan_of(target, Kind.OPEN, rate=200.0, seconds=1.0), target)
     assert load.latency is not None
-    assert load.latency.p95 > 100  # 0.3 s of arrivals waited the stall out; in a closed loop one request would
+    assert (
+        load.latency.p95 > 100
+    )  # 0.3 s of arrivals waited the stall out; in a closed loop one request would
 
 
 def test_an_answer_that_never_comes_is_an_error_and_no_hang(small, driver, plan_of):
@@ -67,10 +69,10 @@ def test_an_answer_that_never_comes_is_an_error_and_no_hang(small, driver, plan_
     assert [error.code for error in load.errors] == ["TimeoutError"]
 
 
-@pytest.mark.parametrize("kind", [Kind.CLOSED, Kind.OPEN])
-def test_a_server_that_dies_ends_the_run_with_a_sentence(small, driver, plan_of, kind):
-    with small("--die-after", "50") as target, pytest.raises(TargetDied, match="exit code 7 while it was measured"):
-        driver.run(plan_of(target, kind, connections=4, rate=500.0, seconds=60.0), target)
+def test_a_server_that_dies_ends_the_run_with_a_sentence(small, driver, plan_of):
+    sentence = "exit code 7 while it was measured"
+    with small("--die-after", "50") as target, pytest.raises(TargetDied, match=sentence):
+        driver.run(plan_of(target, Kind.OPEN, rate=500.0, seconds=60.0), target)
 
 
 def test_a_generator_that_fails_says_why(small, driver, plan_of):

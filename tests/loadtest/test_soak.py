@@ -8,9 +8,9 @@ TEXTS = ["今天天气很好", "明天有雨"]
 
 
 def soaked(target, **more):
-    storm = Storm(url=target.url, model=None, requests=more.pop("requests", 300), pid=target.child.pid, **more)
     done = []
-    return asyncio.run(Soak(storm, TEXTS, done.append).run()), done
+    soak = Soak(Storm(**{"requests": 300} | more), target, TEXTS, done.append)
+    return asyncio.run(soak.run()), done
 
 
 def test_every_request_has_one_fate_and_memory_is_watched(small):
@@ -48,6 +48,13 @@ def test_growth_counts_after_the_first_fifth(end, held):
     found = Soaked(memory_mb=[50.0, 90.0, *[100.0] * 7, end])
     assert found.growth == pytest.approx(end / 100)
     assert found.held is held
+
+
+def test_a_server_that_dies_ends_the_soak(small):
+    with small("--die-after", "50") as target:
+        found, _ = soaked(target, hostile=0.0, requests=100_000)
+    assert any("not taken" in wrong or "lost" in wrong for wrong in found.wrong)
+    assert found.asked < 1000
 
 
 def test_a_soak_can_last_for_a_time(small):

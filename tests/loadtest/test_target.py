@@ -33,7 +33,10 @@ def test_a_taken_port_is_refused_before_anything_starts(small):
 
 
 def test_a_server_that_refuses_to_start_is_quoted(small):
-    with pytest.raises(StartFailed, match="exit code 1 before it was ready: this bundle is broken"), small("--refuse"):
+    with (
+        pytest.raises(StartFailed, match="exit code 1 before it was ready: this bundle is broken"),
+        small("--refuse"),
+    ):
         pass
 
 
@@ -47,7 +50,8 @@ def test_a_server_that_is_never_ready_is_ended(small, tmp_path):
 
 
 def test_a_grandchild_goes_with_its_parent(tmp_path):
-    code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
+    sleeper = "import time; time.sleep(60)"
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeper!r}]); {sleeper}"
     child = spawn([sys.executable, "-c", code], share_cores(1).load, tmp_path / "log")
     end = time.monotonic() + 10
     while len(family(child.pid)) < 2 and time.monotonic() < end:
@@ -59,9 +63,10 @@ def test_a_grandchild_goes_with_its_parent(tmp_path):
 
 
 def test_a_killed_parent_takes_its_children_along(tmp_path):
+    log = str(tmp_path / "log")
     code = (
         "import sys, time; from pathlib import Path; from loadtest.process import spawn\n"
-        f"child = spawn([sys.executable, '-c', 'import time; time.sleep(60)'], (), Path({str(tmp_path / 'log')!r}))\n"
+        f"child = spawn([sys.executable, '-c', 'import time; time.sleep(60)'], (), Path({log!r}))\n"
         "print(child.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -70,7 +75,11 @@ def test_a_killed_parent_takes_its_children_along(tmp_path):
     parent.send_signal(signal.SIGKILL)
     parent.communicate(timeout=10)
     end = time.monotonic() + 10
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < end:
+    while (
+        psutil.pid_exists(pid)
+        and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        and time.monotonic() < end
+    ):
         time.sleep(0.05)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 

@@ -23,7 +23,9 @@ def test_every_task_has_samples_and_requests(task):
     assert {call.path for call in calls} == {f"/v1/{task.value}"}
     asked = [json.loads(call.body) for call in calls]
     assert all(one["model"] == "some-model" for one in asked)
-    assert sorted(tuple(value for key, value in one.items() if key != "model") for one in asked) == sorted(rows)
+    assert sorted(tuple(value for key, value in one.items() if key != "model") for one in asked) == sorted(
+        rows
+    )
 
 
 def test_the_seed_fixes_the_order():

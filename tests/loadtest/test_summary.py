@@ -1,0 +1,127 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.load import Kind, Latency, Load
+from loadtest.results import Comparison, Engine, Side, Turn
+from loadtest.summary import checks, claims, goodput, interval
+from loadtest.turns import fewest
+
+
+def load(kind=Kind.CLOSED, throughput=100.0, p50=1.0, p99=2.0, rate=0.0, saturated=False):
+    latency = Latency(mean=p50, p50=p50, p95=p99, p99=p99, max=p99, curve=(p50,) * 102)
+    return Load(
+        kind=kind,
+        connections=1,
+        rate=rate,
+        seconds=1.0,
+        answered=int(throughput),
+        throughput=throughput,
+        latency=latency,
+        errors=(),
+        generator_share=0.1,
+        late_p99_ms=0.0,
+        server_cpu_seconds=throughput * 1e-3,
+        saturated=saturated,
+    )
+
+
+def side(name, engine=None, random=False):
+    return Side(
+        name=name,
+        bundle=name,
+        version="ab" * 32,
+        form="int8",
+        parameters=10,
+        disk_bytes=10,
+        random_weights=random,
+        command="",
+        idle_share=0.001,
+        engine=engine,
+    )
+
+
+def comparison(mine, theirs, engine=None):
+    turns = []
+    for number, (one, other) in enumerate(zip(mine, theirs, strict=True), 1):
+        for name, throughput in (("student", one), ("BERT-base", other)):
+            lone = load(Kind.LONE, throughput, p50=1000 / throughput)
+            turns.append(
+                Turn(
+                    round=number, side=name, lone=lone, closed=load(throughput=throughput), resident_mb=100.0
+                )
+            )
+    return Comparison(
+        name="student",
+        task="classify",
+        heading="same",
+        texts=1,
+        mean_chars=1.0,
+        source="here",
+        sides=(side("student", engine), side("BERT-base", random=True)),
+        turns=tuple(turns),
+    )
+
+
+@given(st.lists(st.floats(0.1, 1e6), min_size=1, max_size=9))
+def test_an_interval_holds_its_median_and_lies_within_the_rounds(values):
+    found = interval(values)
+    assert found.least <= found.low <= found.median <= found.high <= found.most
+    assert found == interval(values)
+
+
+def test_no_rounds_no_interval():
+    assert interval([]) is None
+
+
+def test_ratios_are_taken_within_a_round():
+    """A machine that slows to a third in the second round does not blur the ratio."""
+    found = claims(comparison([1000, 333, 1000], [100, 33.3, 100]))
+    assert [claim.what for claim in found] == ["throughput", "lone latency"]
+    for claim in found:
+        assert claim.ratio.least == pytest.approx(10)
+        assert claim.ratio.most == pytest.approx(10)
+        assert claim.holds
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        ([100, 100, 100], [101, 99, 102]),  # no difference
+        ([100, 100, 100], [200, 200, 200]),  # slower
+        ([1000], [10]),  # one round proves nothing
+    ],
+)
+def test_a_claim_that_the_interval_does_not_carry_is_not_made(mine, theirs):
+    assert not claims(comparison(mine, theirs))[0].holds
+
+
+def test_limits_are_judged_against_the_engine():
+    engine = Engine(lone_ms=0.9, cpu_ms=0.6, texts_a_second=1000)
+    found = {check.what: check for check in checks(comparison([1000, 1000], [10, 10], engine))}
+    cpu = found["server CPU a request above the engine's a text"]
+    assert cpu.value == pytest.approx(1.0 - 0.6)
+    assert not cpu.met
+    lone = found["lone p50 above the engine's time"]
+    assert lone.value == pytest.approx(0.1)
+    assert lone.met
+    assert found["resident memory after load"].met
+    assert found["idle CPU, share of a core"].value == pytest.approx(0.1)
+
+
+def test_goodput_is_the_highest_rate_that_keeps_the_bound():
+    opened = (
+        load(Kind.OPEN, 100, p99=10, rate=100),
+        load(Kind.OPEN, 200, p99=49, rate=200),
+        load(Kind.OPEN, 250, p99=20, rate=250, saturated=True),
+        load(Kind.OPEN, 300, p99=51, rate=300),
+    )
+    turn = Turn(round=1, side="student", lone=load(), closed=load(), opened=opened)
+    assert goodput(50)(turn) == 200
+    assert goodput(5)(turn) == 0
+    assert goodput(50)(Turn(round=1, side="student", lone=load(), closed=load())) is None
+
+
+def test_the_fewest_connections_that_saturate():
+    assert fewest({4: 50.0, 16: 98.0, 64: 100.0}) == 16
+    assert fewest({4: 0.0, 16: 0.0}) == 4
