@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,38 +11,24 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.base import open_base
 from models.costcurve import measure_cost, standard_widths
 from models.data.labelled import read_labelled
 from models.data.rows import Labelled, majority_share, seen_before
 from models.graphs import INT8_FILE
 from models.job import Job
 from models.layout import TASK_OF_HEAD, layout_of
+from models.scores import Asked, bootstrap, calibration_error, macro_f1
 from models.seal import seal
+from models.vocabulary import share_differing, tokenizer_of
 from models.workspace import Look, Record, Trained, fresh_folder, load_trained, update_record
 from server.inference.bundle import TOKENIZER_FILE, load_bundle
 from server.inference.manifest import SCHEMA, Graph, Lineage, Manifest, Quality, Terms
 from server.inference.predictor import Predictor
 from server.inference.values import Labels, Options, Text
 
-RESAMPLES = 1000
 SPLIT = "dev"
-BINS = 10
 CONFUSION_FILE = "confusion.tsv"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The true and the best label of each row, the best one's score, and whether train holds the text."""
-
-    truth: tuple[str, ...]
-    best: tuple[str, ...]
-    scores: NDArray[np.float64]  # [rows]
-    seen: NDArray[np.bool_]  # [rows]
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        """Whether the best label is the true one, [rows]."""
-        return np.array([a == b for a, b in zip(self.truth, self.best, strict=True)])
 
 
 def run(job: Job) -> None:
@@ -54,7 +39,7 @@ def run(job: Job) -> None:
         rows, file = read_labelled(job.data, job.recipe.data.set, SPLIT)
         train, _ = read_labelled(job.data, job.recipe.data.set, "train")
         asked = ask(Predictor(load_bundle(folder / "bundle")), rows, seen_before(rows, train))
-        quality = _quality(job, rows, asked)
+        quality = _quality(job, rows, asked, _cut(job, trained, [row.text for row in rows]))
         manifest = msgspec.structs.replace(manifest, quality=quality)
         seal(folder / "bundle", manifest)
         _write_confusion(folder / CONFUSION_FILE, [label.label for label in manifest.labels], asked)
@@ -79,58 +64,41 @@ def ask(predictor: Predictor, rows: Sequence[Labelled], seen: Sequence[bool]) ->
     )
 
 
-def macro_f1(truth: Sequence[str], best: Sequence[str]) -> float:
-    """Mean over the labels of `truth` of the F1 of each (0..1)."""
-    hits = Counter(t for t, b in zip(truth, best, strict=True) if t == b)
-    there, said = Counter(truth), Counter(best)
-    return float(np.mean([2 * hits[label] / (there[label] + said[label]) for label in there]))
-
-
-def bootstrap(right: NDArray[np.bool_], seed: int) -> tuple[float, float]:
-    """A 95 % interval of the mean of `right`, by resampling rows (Efron 1979)."""
-    random = np.random.default_rng(seed)
-    means = [right[random.integers(0, len(right), len(right))].mean() for _ in range(RESAMPLES)]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def calibration_error(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Mean gap between score and accuracy over BINS bins of equal width (Naeini et al. 2015), 0..1."""
-    bins = np.minimum((scores * BINS).astype(int), BINS - 1)
-    gaps = [abs(float((scores[bins == b] - right[bins == b]).sum())) for b in range(BINS)]
-    return sum(gaps) / len(scores)
-
-
-def _quality(job: Job, rows: Sequence[Labelled], asked: Asked) -> tuple[Quality, ...]:
-    right, seed = asked.right, job.recipe.seed
-    unseen = right[~asked.seen]
-    unseen_rows = [row for row, seen in zip(rows, asked.seen, strict=True) if not seen]
-    majority, low_high = "always the commonest label", bootstrap(right, seed)
-    accuracy = Quality(
-        metric="accuracy",
-        value=float(right.mean()),
-        split=f"{job.recipe.data.set} {SPLIT}",
-        n=len(right),
-        low=low_high[0],
-        high=low_high[1],
-        baseline=majority_share(rows),
-        baseline_name=majority,
+def _quality(job: Job, rows: Sequence[Labelled], asked: Asked, notes: str) -> tuple[Quality, ...]:
+    """Accuracy on all rows, and on those whose text does not stand in train."""
+    right, split = asked.right, f"{job.recipe.data.set} {SPLIT}"
+    unseen = [row for row, seen in zip(rows, asked.seen, strict=True) if not seen]
+    whole = msgspec.structs.replace(
+        _accuracy(rows, right, split, job.recipe.seed),
         published=job.bundle.published,
         published_name=job.bundle.published_name,
         notes=f"Macro F1 {macro_f1(asked.truth, asked.best):.4f}, "
-        f"calibration error {calibration_error(asked.scores, right):.4f}.",
+        f"calibration error {calibration_error(asked.scores, right):.4f}. {notes}",
     )
-    low_high = bootstrap(unseen, seed)
-    return accuracy, Quality(
+    rest = f"{split}, texts that do not stand in train"
+    return whole, _accuracy(unseen, right[~asked.seen], rest, job.recipe.seed)
+
+
+def _accuracy(rows: Sequence[Labelled], right: NDArray[np.bool_], split: str, seed: int) -> Quality:
+    low, high = bootstrap(right, seed)
+    return Quality(
         metric="accuracy",
-        value=float(unseen.mean()),
-        split=f"{job.recipe.data.set} {SPLIT}, texts that do not stand in train",
-        n=len(unseen),
-        low=low_high[0],
-        high=low_high[1],
-        baseline=majority_share(unseen_rows),
-        baseline_name=majority,
+        value=float(right.mean()),
+        split=split,
+        n=len(right),
+        low=low,
+        high=high,
+        baseline=majority_share(rows),
+        baseline_name="always the commonest label",
     )
+
+
+def _cut(job: Job, trained: Trained, texts: Sequence[str]) -> str:
+    """How far the smaller vocabulary changes the texts, in a sentence."""
+    pieces = open_base(job.recipe.base).pieces
+    whole = tokenizer_of(pieces, range(len(pieces.texts)))
+    share = share_differing(whole, trained.tokenizer(), texts)
+    return f"{100 * share:.1f} % of the texts are cut otherwise than by the base's whole vocabulary."
 
 
 def _draft(job: Job, trained: Trained, folder: Path) -> Manifest:

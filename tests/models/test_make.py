@@ -66,6 +66,7 @@ def test_the_bundle_says_where_it_comes_from_and_how_good_it_is(place, made):
     assert whole.value > 0.9
     assert whole.low <= whole.value <= whole.high
     assert whole.baseline < 0.8
+    assert "% of the texts are cut otherwise" in whole.notes
     assert manifest.lineage.data[0].file == "tnews/train.json"
     assert manifest.lineage.data[0].rows < 241 - 15
     assert manifest.lineage.recipe_sha256 == read_recipe(str(place / "tiny.toml"))[1]
@@ -130,7 +131,7 @@ def test_the_command_needs_no_torch_until_it_trains():
 
 
 def test_quality_measures_against_hand_computed_values():
-    from models.evaluate import bootstrap, calibration_error, macro_f1
+    from models.scores import bootstrap, calibration_error, macro_f1
 
     assert macro_f1("aab", "abb") == pytest.approx((2 / 3 + 2 / 3) / 2)
     scores, right = np.array([0.95, 0.95, 0.55, 1.0]), np.array([True, False, True, True])
