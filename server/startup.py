@@ -11,6 +11,7 @@ import structlog
 from server import logs
 from server.api.app import Service, create_app
 from server.api.health import Health
+from server.api.keys import Keys
 from server.api.listener import Listener
 from server.api.port import bind, taken
 from server.errors import BadBundle, UnknownModel
@@ -90,11 +91,12 @@ def serve(
     """
     logs.configure(settings.log_level)
     tally = tally or Tally(1, CELLS)
+    keys = Keys.of(settings)
     sock = bind(settings, shared=settings.processes > 1)
     bundles = load_bundles(chosen_bundles(settings))
     telemetry = Telemetry({b.manifest.name: b.manifest.version for b in bundles}, tally, row)
     engine = started_engine(settings, bundles, telemetry, threads=threads_of(settings, row))
-    app = create_app(Service(settings, engine, telemetry, Health(engine, tally, row)))
+    app = create_app(Service(settings, engine, telemetry, Health(engine, tally, row), keys))
     listener = Listener(app, settings, orphaned)
     host, port = sock.getsockname()[:2]
     structlog.get_logger().info("serving", host=host, port=port, models=list(engine.predictors), process=row)

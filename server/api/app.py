@@ -38,6 +38,7 @@ class Service:
     engine: Engine
     telemetry: Telemetry
     health: Health
+    keys: Keys
 
 
 class App(FastAPI):
@@ -45,9 +46,6 @@ class App(FastAPI):
 
     Args:
         service: Its engine has been started, so the port opens only when answers can be given.
-
-    Raises:
-        SettingsProblem: The file of API keys cannot be read.
     """
 
     def __init__(self, service: Service) -> None:
@@ -61,7 +59,6 @@ class App(FastAPI):
         )
         self.service = service
         self.log = RequestLog() if service.settings.log_requests else None
-        self._keys = Keys.of(service.settings)
         models = cards(service.engine, service.settings.max_text_chars)
         self.include_router(operating(models, service.health, service.telemetry))
         self.add_api_route("/openapi.json", _openapi, methods=["GET"], include_in_schema=False)
@@ -79,7 +76,7 @@ class App(FastAPI):
         return Edge(
             routes,
             super().build_middleware_stack(),
-            keys=self._keys,
+            keys=service.keys,
             health=service.health,
             telemetry=service.telemetry,
             log=self.log,

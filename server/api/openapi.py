@@ -72,8 +72,9 @@ HEADERS: list[Json] = [
     {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "Comes back on the answer and stands in the log; up to 128 visible ASCII characters.",
-        "schema": {"type": "string", "maxLength": 128, "pattern": "^[!-~]+$"},
+        "description": "Comes back on the answer and stands in the log if it is up to 128 visible ASCII "
+        "characters; else a new one does.",
+        "schema": {"type": "string"},
     },
     {
         "name": "traceparent",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -14,6 +14,44 @@ from server.errors import BadRequest, HeadTooLarge, Overloaded, ServeError
 MOST_HEAD_BYTES = 65_536
 HEAD_SECONDS = 20.0
 LINGER_SECONDS = 1.0
+
+
+class OneWrite:
+    """A transport that holds the head of an answer back until its body comes: one system call, one packet."""
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (whatever a transport can do)
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write, together with what was held; hold what begins a final answer."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and data[9:10] != b"1":
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write what is held: the answer has no body."""
+        if self._head:
+            data, self._head = self._head, b""
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Write what is held, then close."""
+        self.flush()
+        self._transport.close()
+
+    def write_eof(self) -> None:
+        """Write what is held, then shut the writing side."""
+        self.flush()
+        self._transport.write_eof()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -29,7 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuse the connection at once when there are too many."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
         if len(self.connections) > self.most_connections:
             self._refuse(Overloaded("Too many connections are open."), b"retry-after: 1\r\n")
 
@@ -55,6 +93,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """A head is in."""
         self.head_since, self.head_bytes = None, 0
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is out, or its head is held and has no body."""
+        cast("OneWrite", self.transport).flush()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP is refused in the words of this API."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from server.inference.values import Task
 from tests.kit.bundle_kit import write_bundle
@@ -62,9 +63,25 @@ class Server:
             return False
         self.port = serving[0]["port"]
         try:
-            return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
-        except httpx.TransportError:
+            return self.ask("GET", "/health/ready")[0] == 200
+        except OSError:
             return False
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, str]:
+        """Status and body, over a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body).encode())
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def counts(self) -> dict[tuple[str, ...], float]:
+        """Every sample of /metrics, by its name and its labels' values in order of the labels' names."""
+        families = text_string_to_metric_families(self.ask("GET", "/metrics")[1])
+        samples = [sample for family in families for sample in family.samples]
+        return {(s.name, *(value for _, value in sorted(s.labels.items()))): s.value for s in samples}
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and give the exit code."""

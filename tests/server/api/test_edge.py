@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 ASKED = {"text": "今天看球"}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -142,18 +140,13 @@ def test_bodies_are_json_whatever_their_type_says(client):
         assert answer.status_code == 200
 
 
-def counted(client: httpx.Client) -> dict[tuple[str, ...], float]:
-    families = text_string_to_metric_families(client.get("/metrics").text)
-    return {(s.name, *(v for _, v in sorted(s.labels.items()))): s.value for f in families for s in f.samples}
-
-
-def test_metrics_count_what_was_asked(client):
-    before = counted(client)
+def test_metrics_count_what_was_asked(server, client):
+    before = server.counts()
     for _ in range(3):
         client.post("/v1/classify", json={"text": ["今天看球", "股"]})
     client.post("/v1/classify", json={"text": " "})
     client.post("/v1/classify", content=b"{")
-    after = counted(client)
+    after = server.counts()
     grown = {key: after[key] - before.get(key, 0) for key in after}
     assert grown[("qingmo_requests_total", "classify", "ok")] == 3
     assert grown[("qingmo_requests_total", "classify", "bad_text")] == 1
