@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from server.errors import (
     BadBundle,
     Expired,
     NotReady,
-    Overloaded,
     ShuttingDown,
     UnknownModel,
     WrongTask,
@@ -24,19 +21,13 @@ from server.inference.admission import LineLimits
 from server.inference.batching import Lane
 from server.inference.bundle import Bundle
 from server.inference.check import check_texts
+from server.inference.helpers import Helpers
 from server.inference.job import Done, Job
 from server.inference.line import Line
 from server.inference.predictor import Predictor
 from server.inference.probe import Probe
 from server.inference.readahead import answers_in_order
 from server.inference.values import Answer, Answered, Encoded, Options, Task, Text, Timings
-
-T = TypeVar("T")
-
-_INLINE_CHARS = 2_000
-"""More characters than these in a request are encoded and decoded beside the event loop, not in it."""
-
-_SOONEST_RETRY_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +78,7 @@ class Engine:
         self._limits = limits
         line_limits = LineLimits(limits.max_line_tickets, limits.max_line_seconds)
         self._line = Line(self.predictors, threads=threads, limits=line_limits, probe=probe)
-        self._helpers = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="text")
-        self._encoding_chars = 0
-        self._seconds_a_char = 0.0
+        self._helpers = Helpers(threads, limits.max_encoding_chars)
         self._active = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -199,44 +188,23 @@ class Engine:
         """Refuse what still waits and end all threads."""
         self._closing = True
         self._line.close()
-        self._helpers.shutdown(wait=False, cancel_futures=True)
+        self._helpers.close()
 
     async def _answer(self, request: _Request) -> Answered:
         predictor, texts = request.predictor, request.texts
         self._line.refuse_early(predictor.name, Lane.SINGLE if len(texts) == 1 else Lane.BULK, len(texts))
         chars = sum(len(text.first) + len(text.second or "") for text in texts)
-        encoded, tokenise = await self._work(chars, lambda: _encode_all(request))
+        self._helpers.refuse(chars)
+        encoded, tokenise = await self._helpers.work(chars, lambda: _encode_all(request))
         self._line.submit(request.job)
         done = await request.reply
-        answers, decode = await self._work(chars, lambda: _decode_all(request, encoded, done))
+        answers, decode = await self._helpers.work(chars, lambda: _decode_all(request, encoded, done))
         return Answered(answers, Timings(done.queue, tokenise, done.infer, decode))
-
-    async def _work(self, chars: int, work: Callable[[], T]) -> tuple[T, float]:
-        """Do short work here and long work in a helper thread; the result and its seconds."""
-        if chars <= _INLINE_CHARS:
-            return _timed(work)
-        if self._encoding_chars and self._encoding_chars + chars > self._limits.max_encoding_chars:
-            raise Overloaded(
-                f"Long texts of {self._encoding_chars} characters are being read already.",
-                retry_after_seconds=max(_SOONEST_RETRY_SECONDS, self._encoding_chars * self._seconds_a_char),
-            )
-        self._encoding_chars += chars
-        try:
-            result, seconds = await asyncio.get_running_loop().run_in_executor(self._helpers, _timed, work)
-        finally:
-            self._encoding_chars -= chars
-        self._seconds_a_char = seconds / chars
-        return result, seconds
 
     def _refuse_unless_ready(self) -> None:
         why = self.why_not_ready
         if why:
             raise ShuttingDown(why) if self._closing else NotReady(why)
-
-
-def _timed(work: Callable[[], T]) -> tuple[T, float]:
-    began = time.perf_counter()
-    return work(), time.perf_counter() - began
 
 
 def _encode_all(request: _Request) -> list[Encoded]:

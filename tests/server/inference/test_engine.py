@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -32,6 +33,20 @@ from tests.kit.line_kit import Counts
 SECONDS = 20.0
 ANY = Options()
 LIMITS = Limits()
+
+
+class Gate(Counts):
+    """A probe that holds the inference thread up after every batch, until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = threading.Event()
+        self.held = False
+
+    def waited(self, model: str, seconds: float) -> None:
+        super().waited(model, seconds)
+        self.held = True
+        assert self.opened.wait(SECONDS)
 
 
 @pytest.fixture
@@ -69,8 +84,6 @@ def sports(count: int = 1) -> list[Text]:
     return [Text("今天看球" + "的" * (number % 20)) for number in range(count)]
 
 
-LISTS = [sports(20)] * 5
-SLOW = (Task.CLASSIFY, kit.slow_graph(Task.CLASSIFY))
 PLAIN = (Task.CLASSIFY, kit.gather_graph(Task.CLASSIFY))
 
 
@@ -194,127 +207,158 @@ def test_a_text_that_the_model_fails_on_harms_no_other(make_engine, graph):
     assert engine.ready
 
 
+def waiting(gate: Gate) -> int:
+    return gate.depths.get("m0", (0, 0.0))[0]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.001)
+
+
+def asking(engine: Engine, texts: list[Text], deadline: float | None = None) -> asyncio.Task[Answered]:
+    return asyncio.ensure_future(engine.answer(engine.predictors["m0"], texts, ANY, deadline=deadline))
+
+
+async def busy(engine: Engine, gate: Gate) -> asyncio.Task[Answered]:
+    """A request that the only thread is held up with."""
+    task = asking(engine, sports())
+    await until(lambda: gate.held)
+    return task
+
+
 def test_the_deadline_passes_while_waiting(make_engine):
-    counts = Counts()
-    engine = make_engine(SLOW, probe=counts, threads=1)
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
 
-    async def hurried() -> float:
-        predictor = engine.find(Task.CLASSIFY, None)
-        crowd = [
-            asyncio.ensure_future(engine.answer(predictor, sports(8), ANY, deadline=None)) for _ in range(3)
-        ]
-        await asyncio.sleep(0.01)
+    async def hurried() -> None:
+        first = await busy(engine, gate)
         began = time.monotonic()
-        # The line believes that it can be done: nothing but running shows how slow others are.
-        with pytest.raises((Expired, Overloaded)):
-            await engine.answer(predictor, [Text("好" * 200)], ANY, deadline=began + 0.05)
-        late = time.monotonic() - began
-        for each in crowd:
-            each.cancel()
-        await asyncio.wait(crowd, timeout=SECONDS)
-        return late
+        late = [asking(engine, sports(), began + 0.5), asking(engine, sports(), began + SECONDS)]
+        with pytest.raises(Expired):
+            await asyncio.wait_for(late[0], SECONDS)
+        assert 0.45 < time.monotonic() - began < SECONDS / 2
+        gate.opened.set()
+        assert (await asyncio.wait_for(late[1], SECONDS)).answers == (await first).answers
 
-    assert asyncio.run(hurried()) < 2
+    asyncio.run(hurried())
+    assert gate.shed_for == {"expired": 1}
+    assert gate.rows == 2
     with pytest.raises(Expired):
         ask(engine, sports(), within=-1.0)
 
 
 def test_cancelling_frees_the_places(make_engine):
-    counts = Counts()
-    engine = make_engine(SLOW, probe=counts, threads=1)
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
 
     async def give_up() -> None:
-        predictor = engine.find(Task.CLASSIFY, None)
-        tasks = [
-            asyncio.ensure_future(engine.answer(predictor, sports(20), ANY, deadline=None)) for _ in range(5)
-        ]
-        await asyncio.sleep(0.02)
-        assert counts.depths["m0"][0] > 20
-        for task in tasks:
+        first = await busy(engine, gate)
+        tasks = [asking(engine, sports(20)) for _ in range(5)]
+        await until(lambda: waiting(gate) == 100)
+        for task in tasks[1:]:
             task.cancel()
-        done, _ = await asyncio.wait(tasks, timeout=SECONDS)
-        assert all(task.cancelled() for task in done)
-        assert counts.depths["m0"] == (0, 0.0)
+        await asyncio.wait(tasks[1:], timeout=SECONDS)
+        assert all(task.cancelled() for task in tasks[1:])
+        assert waiting(gate) == 20
+        gate.opened.set()
+        assert len((await asyncio.wait_for(tasks[0], SECONDS)).answers) == 20
+        await first
 
     asyncio.run(give_up())
-    assert counts.shed_for["cancelled"] > 20
-    assert ask(engine, sports()).answers
+    assert gate.shed_for == {"cancelled": 80}
 
 
 def test_what_does_not_fit_is_refused_whole(make_engine):
-    counts = Counts()
-    engine = make_engine(
-        SLOW, probe=counts, threads=1, limits=Limits(max_line_seconds=0.05, max_line_tickets=50)
-    )
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1, limits=Limits(max_line_tickets=50))
 
     async def crowd() -> list:
-        predictor = engine.find(Task.CLASSIFY, None)
-        asked = [engine.answer(predictor, sports(10), ANY, deadline=None) for _ in range(8)]
-        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), SECONDS)
+        first = await busy(engine, gate)
+        tasks = [asking(engine, sports(20)) for _ in range(5)]
+        await until(lambda: sum(task.done() for task in tasks) == 3)
+        gate.opened.set()
+        await first
+        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SECONDS)
 
     found = asyncio.run(crowd())
-    refused = [each for each in found if isinstance(each, Overloaded)]
-    answered = [each for each in found if isinstance(each, Answered)]
-    assert refused
-    assert answered
-    assert len(refused) + len(answered) == 8
-    assert all(each.retry_after_seconds > 0 for each in refused)
-    assert counts.shed_for["overloaded"] == 10 * len(refused)
-    assert counts.rows == 10 * len(answered)
+    assert [type(each) for each in found] == [Answered, Answered, Overloaded, Overloaded, Overloaded]
+    assert all(each.retry_after_seconds > 0 for each in found[2:])
+    assert gate.shed_for == {"overloaded": 60}
+    assert gate.rows == 41
     with pytest.raises(TooMany):
         ask(engine, sports(51))
 
 
 def test_single_texts_pass_a_long_document(make_engine):
-    engine = make_engine(SLOW, threads=1, limits=Limits(max_line_seconds=1e6))
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
 
-    async def both() -> list[str]:
+    async def both() -> None:
         order: list[str] = []
-        predictor = engine.find(Task.CLASSIFY, None)
+        first = await busy(engine, gate)
+        long = asking(engine, [Text("好" * 1500)])
+        long.add_done_callback(lambda _: order.append("long"))
+        await until(lambda: waiting(gate) > 50)
+        short = asking(engine, sports())
+        short.add_done_callback(lambda _: order.append("short"))
+        await until(lambda: waiting(gate) > 51)
+        gate.opened.set()
+        await asyncio.wait_for(asyncio.gather(first, long, short), SECONDS)
+        assert order == ["short", "long"]
 
-        async def one(name: str, texts: list[Text]) -> None:
-            await engine.answer(predictor, texts, ANY, deadline=None)
-            order.append(name)
-
-        long = asyncio.ensure_future(one("long", [Text("好" * 1500)]))
-        await asyncio.sleep(0.01)
-        await asyncio.wait_for(one("short", sports()), SECONDS)
-        await asyncio.wait_for(long, SECONDS)
-        return order
-
-    assert asyncio.run(both()) == ["short", "long"]
+    asyncio.run(both())
 
 
 def test_draining_answers_what_was_accepted_and_refuses_the_rest(make_engine):
-    engine = make_engine(SLOW, threads=1)
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
 
     async def stop() -> None:
-        predictor = engine.find(Task.CLASSIFY, None)
-        accepted = asyncio.ensure_future(engine.answer(predictor, sports(4), ANY, deadline=None))
-        await asyncio.sleep(0.005)
+        accepted = [await busy(engine, gate), asking(engine, sports(20))]
+        await until(lambda: waiting(gate) == 20)
         assert not await engine.drain(0.0)
         with pytest.raises(ShuttingDown):
-            await engine.answer(predictor, sports(), ANY, deadline=None)
+            await asking(engine, sports())
+        gate.opened.set()
         assert await engine.drain(SECONDS)
-        assert len((await accepted).answers) == 4
+        assert [len((await each).answers) for each in accepted] == [1, 20]
 
     asyncio.run(stop())
     assert not engine.ready
 
 
 def test_closing_tells_those_who_still_wait(make_engine):
-    engine = make_engine(SLOW, threads=1)
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
 
     async def stop() -> None:
-        predictor = engine.find(Task.CLASSIFY, None)
-        waiting = asyncio.ensure_future(engine.answer(predictor, sports(40), ANY, deadline=None))
-        await asyncio.sleep(0.01)
+        first = await busy(engine, gate)
+        others = [asking(engine, sports(40)), asking(engine, [Text("好" * 3000)])]
+        await until(lambda: waiting(gate) > 140)
+        threading.Timer(0.05, gate.opened.set).start()
         engine.close()
-        with pytest.raises(ShuttingDown):
-            await asyncio.wait_for(waiting, SECONDS)
+        for other in others:
+            with pytest.raises(ShuttingDown):
+                await asyncio.wait_for(other, SECONDS)
+        assert (await asyncio.wait_for(first, SECONDS)).answers
 
     asyncio.run(stop())
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("inference-")]
+
+
+def test_long_texts_are_read_within_bounds(make_engine):
+    engine = make_engine(PLAIN, limits=Limits(max_encoding_chars=5_000))
+
+    async def crowd() -> list:
+        tasks = [asking(engine, [Text("好" * 3000)]) for _ in range(4)]
+        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SECONDS)
+
+    found = asyncio.run(crowd())
+    assert [type(each) for each in found] == [Answered, Overloaded, Overloaded, Overloaded]
+    assert len(ask(engine, [Text("好" * 9000)]).answers) == 1
 
 
 def test_a_file_is_answered_in_order_and_read_ahead_within_bounds(make_engine):
@@ -323,27 +367,32 @@ def test_a_file_is_answered_in_order_and_read_ahead_within_bounds(make_engine):
 
     def lines():
         nonlocal read
-        for text in sports(6000):
+        for text in sports(4000):
             read += 1
             yield text
 
     answers = engine.answers(engine.find(Task.CLASSIFY, None), lines(), ANY)
     next(answers)
-    assert read < 3000
-    assert sum(1 for _ in answers) == 5999
+    assert read < 2100
+    assert sum(1 for _ in answers) == 3999
     with pytest.raises(BadText) as bad:
         list(engine.answers(engine.find(Task.CLASSIFY, None), [*sports(5), Text("")], ANY))
     assert bad.value.index == 5
 
 
 def test_a_file_that_nobody_reads_on_leaves_the_line(make_engine):
-    counts = Counts()
-    engine = make_engine(SLOW, probe=counts, threads=1)
-    answers = engine.answers(engine.find(Task.CLASSIFY, None), sports(300), ANY)
-    next(answers)
-    answers.close()
-    assert counts.depths["m0"] == (0, 0.0)
-    assert counts.shed_for["cancelled"] > 0
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
+
+    def lines():
+        yield from sports(300)
+        raise ValueError("the file ends in rubbish")
+
+    with pytest.raises(ValueError, match="rubbish"):
+        list(engine.answers(engine.predictors["m0"], lines(), ANY))
+    assert waiting(gate) == 0
+    assert gate.shed_for["cancelled"] >= 300 - 2 * kit.ROWS[-1]
+    gate.opened.set()
 
 
 def test_a_file_with_a_text_that_the_model_fails_on(make_engine):

@@ -1,0 +1,64 @@
+"""Threads that read and decode long texts, so that an event loop never stands still; knows no model."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from server.errors import Overloaded
+
+T = TypeVar("T")
+
+_INLINE_CHARS = 2_000
+"""More characters than these in a request are worked on beside the event loop, not in it."""
+
+_SOONEST_RETRY_SECONDS = 0.01
+
+
+class Helpers:
+    """A pool for long work and the loop's own thread for short work; used from one event loop.
+
+    Args:
+        threads: Of the pool.
+        max_chars: That may be in work at a time, one request aside.
+    """
+
+    def __init__(self, threads: int, max_chars: int) -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="text")
+        self._max_chars = max_chars
+        self._chars = 0
+        self._seconds_a_char = 0.0
+        self._closed = False
+
+    def refuse(self, chars: int) -> None:
+        """Raise Overloaded where `chars` more characters would be too many."""
+        if self._chars and chars > _INLINE_CHARS and self._chars + chars > self._max_chars:
+            raise Overloaded(
+                f"Long texts of {self._chars} characters are being read already.",
+                retry_after_seconds=max(_SOONEST_RETRY_SECONDS, self._chars * self._seconds_a_char),
+            )
+
+    async def work(self, chars: int, work: Callable[[], T]) -> tuple[T, float]:
+        """Do the work on `chars` characters; its result and its seconds."""
+        if chars <= _INLINE_CHARS or self._closed:
+            return _timed(work)
+        self._chars += chars
+        try:
+            result, seconds = await asyncio.get_running_loop().run_in_executor(self._pool, _timed, work)
+        finally:
+            self._chars -= chars
+        self._seconds_a_char = seconds / chars
+        return result, seconds
+
+    def close(self) -> None:
+        """End the threads once they have done what was given to them."""
+        self._closed = True
+        self._pool.shutdown(wait=False)
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    began = time.perf_counter()
+    return work(), time.perf_counter() - began
