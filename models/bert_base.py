@@ -47,7 +47,7 @@ def bert_base(
     try:
         bundle = make_bert_base(load_bundle(tokenizer_from), out, name=name, form=form)
     except (MakeError, ServeError) as error:
-        console.print(f"[red]{error}", soft_wrap=True)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     console.print(f"Packed {bundle.folder}, {bundle.manifest.parameters:,} parameters.", soft_wrap=True)
 
@@ -65,36 +65,45 @@ def make_bert_base(
         layers: Of the encoder.
         width: Of the encoder.
     """
-    from models.bert_graph import BertShape, Head, bert_graph  # noqa: PLC0415 - the onnx package is slow to import
-    from models.own.examples import examples  # noqa: PLC0415
-    from models.own.prepare import Purpose, prepare, save, served_cost  # noqa: PLC0415
+    from models.own.examples import examples  # noqa: PLC0415 - the onnx package is slow to import
+    from models.own.prepare import Purpose, prepare, served_cost  # noqa: PLC0415
     from models.own.recognise import recognise  # noqa: PLC0415
     from models.seal import fresh_bundle, seal_with_golden  # noqa: PLC0415
 
     manifest = like.manifest
     vocabulary = max(like.tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-    shape = BertShape(vocabulary, layers, width, width // 64, 4 * width, max(512, manifest.layout.max_length))
-    scores = 2 if manifest.task is Task.QA else len(manifest.tags) or len(manifest.labels)
-    head = Head(scores, per_token=manifest.task in (Task.NER, Task.QA))
     with fresh_bundle(folder) as fresh, TemporaryDirectory() as scratch:
-        graph = Path(scratch) / "bert-base.onnx"
-        save(bert_graph(shape, head, fused=form is Form.FUSED), graph)
-        network = recognise(_quantised(graph) if form is Form.INT8 else graph, manifest.task)
+        graph = _write_graph(manifest, (vocabulary, layers, width), form, Path(scratch))
+        network = recognise(graph, manifest.task)
         layout = msgspec.structs.replace(
             manifest.layout, ids=network.ids, mask=network.mask, types=network.types, outputs=network.outputs
         )
-        purpose = Purpose(manifest.task, scores, layout, vocabulary, manifest.cost.widths)
+        purpose = Purpose(manifest.task, _scores(manifest), layout, vocabulary, manifest.cost.widths)
         prepared = prepare(network, purpose, fresh)
         (fresh / TOKENIZER_FILE).write_bytes((like.folder / TOKENIZER_FILE).read_bytes())
-        described = _manifest(manifest, name, layout, network.parameters)
         described = msgspec.structs.replace(
-            described,
+            _manifest(manifest, name, layout, network.parameters),
             graphs=prepared.graphs,
             cost=served_cost(prepared, purpose, fresh),
-            lineage=msgspec.structs.replace(described.lineage, notes=" ".join(prepared.notes)),
         )
         seal_with_golden(fresh, described, examples(manifest.task, None))
     return load_bundle(folder)
+
+
+def _scores(manifest: Manifest) -> int:
+    return 2 if manifest.task is Task.QA else len(manifest.tags) or len(manifest.labels)
+
+
+def _write_graph(manifest: Manifest, sizes: tuple[int, int, int], form: Form, folder: Path) -> Path:
+    """The graph for the manifest's task, of so many ids, layers and so much width."""
+    from models.bert_graph import BertShape, Head, bert_graph  # noqa: PLC0415 - slow to import
+
+    vocabulary, layers, width = sizes
+    shape = BertShape(vocabulary, layers, width, width // 64, 4 * width, max(512, manifest.layout.max_length))
+    head = Head(_scores(manifest), per_token=manifest.task in (Task.NER, Task.QA))
+    graph = folder / "bert-base.onnx"
+    graph.write_bytes(bert_graph(shape, head, fused=form is Form.FUSED).SerializeToString())
+    return _quantised(graph) if form is Form.INT8 else graph
 
 
 def _quantised(graph: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,39 +11,51 @@ from rich.console import Console
 from models.errors import MakeError
 from server.inference.values import Task
 
+if TYPE_CHECKING:
+    from models.own.pack import Wish
+
+Onnx = Annotated[Path, typer.Option(help="The model, as the usual tools export it: fp32 or int8.")]
+Tokenizer = Annotated[Path, typer.Option(help="Its tokenizer.json, or the vocab.txt of a BERT.")]
+Does = Annotated[Task, typer.Option(help="What it does.")]
+Out = Annotated[Path, typer.Option(help="The bundle's folder, to be made.")]
+Name = Annotated[str | None, typer.Option(help="The bundle's name; the folder's if not given.")]
+LabelSource = Annotated[
+    str | None, typer.Option(help='"a,b,c", a text file with one label (for ner: tag) a line, or JSON.')
+]
+Title = Annotated[str | None, typer.Option(help="What people read; the name if not given.")]
+MaxLength = Annotated[int | None, typer.Option(help="Tokens in one window; 128, for qa 384, if not given.")]
+Overlap = Annotated[int | None, typer.Option(help="Tokens that two windows share; a quarter if not given.")]
+Examples = Annotated[
+    Path | None, typer.Option(help="Texts to ask at every start, one a line, plain or JSON.")
+]
+TermsText = Annotated[str | None, typer.Option(help="The terms of the weights, in a sentence.")]
+LowerCase = Annotated[
+    bool | None, typer.Option("--lower-case/--keep-case", help="For vocab.txt: the case of text.")
+]
+MultiLabel = Annotated[bool, typer.Option(help="Several labels may hold at once.")]
+Threshold = Annotated[float, typer.Option(min=0, max=1, help="With --multi-label: from which score on.")]
+NoAnswer = Annotated[bool, typer.Option(help="For qa: trained to say that there is none.")]
+
 
 def pack(  # noqa: PLR0913, PLR0917 - one argument an option
-    onnx: Annotated[Path, typer.Option(help="The model, as the usual tools export it: fp32 or int8.")],
-    tokenizer: Annotated[Path, typer.Option(help="Its tokenizer.json, or the vocab.txt of a BERT.")],
-    task: Annotated[Task, typer.Option(help="What it does.")],
-    out: Annotated[Path, typer.Option(help="The bundle's folder, to be made.")],
-    name: Annotated[str | None, typer.Option(help="The bundle's name; the folder's if not given.")] = None,
-    labels: Annotated[
-        str | None, typer.Option(help='"a,b,c", a text file with one label (for ner: tag) a line, or JSON.')
-    ] = None,
-    title: Annotated[str | None, typer.Option(help="What people read; the name if not given.")] = None,
-    max_length: Annotated[
-        int | None, typer.Option(help="Tokens in one window; 128, for qa 384, if not given.")
-    ] = None,
-    overlap: Annotated[
-        int | None, typer.Option(help="Tokens that two windows share; a quarter if not given.")
-    ] = None,
-    examples: Annotated[
-        Path | None, typer.Option(help="Texts to ask at every start, one a line, plain or JSON.")
-    ] = None,
-    terms: Annotated[str | None, typer.Option(help="The terms of the weights, in a sentence.")] = None,
-    lower_case: Annotated[
-        bool | None, typer.Option("--lower-case/--keep-case", help="For vocab.txt: the case of text.")
-    ] = None,
-    multi_label: Annotated[bool, typer.Option(help="Several labels may hold at once.")] = False,
-    threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="With --multi-label: from which score on.")
-    ] = 0.5,
-    no_answer: Annotated[bool, typer.Option(help="For qa: trained to say that there is none.")] = False,
+    onnx: Onnx,
+    tokenizer: Tokenizer,
+    task: Does,
+    out: Out,
+    name: Name = None,
+    labels: LabelSource = None,
+    title: Title = None,
+    max_length: MaxLength = None,
+    overlap: Overlap = None,
+    examples: Examples = None,
+    terms: TermsText = None,
+    lower_case: LowerCase = None,
+    multi_label: MultiLabel = False,
+    threshold: Threshold = 0.5,
+    no_answer: NoAnswer = False,
 ) -> None:
     """Pack your own ONNX model as a bundle; needs no torch."""
     from models.own.pack import Wish  # noqa: PLC0415 - the onnx package is slow to import
-    from models.own.pack import pack as run  # noqa: PLC0415
 
     wish = Wish(
         onnx=onnx,
@@ -62,15 +74,24 @@ def pack(  # noqa: PLR0913, PLR0917 - one argument an option
         threshold=threshold,
         no_answer=no_answer,
     )
+    _carry_out(wish)
+
+
+def _carry_out(wish: Wish) -> None:
+    """Packs, and says what was done; exits with 1 and a sentence where it cannot be."""
+    from models.own.pack import pack as run  # noqa: PLC0415 - the onnx package is slow to import
+
     console = Console(stderr=True, highlight=False)
     try:
         packed = run(wish)
     except MakeError as error:
-        console.print(f"[red]{error}", soft_wrap=True)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    for note in packed.notes:
-        console.print(f"- {note}", soft_wrap=True, markup=False)
-    bundle = packed.bundle
-    size, version = sum(file.bytes for file in bundle.manifest.files) / 1e6, bundle.manifest.version[:12]
-    console.print(f"Packed {bundle.folder}: {size:.1f} MB, version {version}.", soft_wrap=True)
-    console.print(f"Serve it: qingmo-serve --bundles {wish.out}", soft_wrap=True, markup=False)
+    manifest = packed.bundle.manifest
+    size = sum(file.bytes for file in manifest.files) / 1e6
+    for line in (
+        *(f"- {note}" for note in packed.notes),
+        f"Packed {wish.out}: {size:.1f} MB, version {manifest.version[:12]}.",
+        f"Serve it: qingmo-serve --bundles {wish.out}",
+    ):
+        console.print(line, markup=False, soft_wrap=True)
