@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from server.inference.admission import LineLimits
 from server.inference.batching import Lane
 from server.inference.job import Done, Job, Logits, Waiting
+from server.inference.line import Line
 from server.inference.values import Example, Window
 
+SECONDS = 10.0
+WIDE = LineLimits(max_tickets=10_000, max_seconds=1e9)
 POISON = 666
 DEADLY = 999
 
@@ -105,4 +112,52 @@ def job_of(  # the arguments say what the test is about
         rows = 1 if lane is Lane.SINGLE else adder.most_rows
         cost = adder.seconds(rows, width) / rows
         job.add(Waiting(model, width, lane, adder.most_rows, cost, now, deadline, example, job, text))
+    return job, reply
+
+
+@dataclass
+class Scene:
+    """A line, its one worker being the test itself."""
+
+    limits: LineLimits = WIDE
+    clock: Clock = field(default_factory=Clock)
+    counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        self.adder = Adder(self.clock)
+        self.line = Line(
+            {"adder": self.adder}, threads=0, limits=self.limits, probe=self.counts, clock=self.clock
+        )
+
+    def submit(self, *examples, deadline=math.inf, lane=None):
+        job, reply = job_of(self.adder, *examples, now=self.clock.now, deadline=deadline, lane=lane)
+        self.line.submit(job)
+        return job, reply
+
+    def work_off(self) -> None:
+        while self.line.work_once():
+            pass
+
+
+def text(length: int, first: int = 1):
+    return example_of(first, *[1] * (length - 1))
+
+
+class Gate(Adder):
+    """Holds every batch back until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.before = self._pass
+
+    def _pass(self) -> None:
+        self.entered.release()
+        assert self.opened.wait(SECONDS)
+
+
+def submit(line: Line, adder: Adder, *firsts: int) -> tuple[Job, concurrent.futures.Future]:
+    job, reply = job_of(adder, *[example_of(first, 1, 1) for first in firsts], now=time.monotonic())
+    line.submit(job)
     return job, reply

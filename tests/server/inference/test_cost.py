@@ -89,4 +89,4 @@ def test_the_factor_is_this_machines_time_over_the_curves():
 
     factor = measure_factor(EVEN, run)
     assert set(ran) == {16}  # of both, 2 ms are nearer to what is quick and can be measured
-    assert 1.9 < factor < 20
+    assert factor > 1.9

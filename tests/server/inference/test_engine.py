@@ -4,87 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
 from server.errors import (
     BadBundle,
     BadText,
-    Expired,
     ModelFailed,
     NotReady,
-    Overloaded,
     ShuttingDown,
     TooLong,
-    TooMany,
     UnknownModel,
     WrongTask,
 )
 from server.inference.bundle import load_bundles
 from server.inference.engine import Engine, Limits
 from server.inference.golden import expected_of
-from server.inference.values import Answered, Options, Task, Text, Timings
+from server.inference.values import Answered, Task, Text, Timings
 from tests.kit import bundle_kit as kit
+from tests.kit.engine_kit import ANY, PLAIN, SECONDS, Gate, ask, sports, waiting
 from tests.kit.line_kit import Counts
-
-SECONDS = 20.0
-ANY = Options()
-LIMITS = Limits()
-
-
-class Gate(Counts):
-    """A probe that holds the inference thread up after every batch, until it is opened."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened = threading.Event()
-        self.held = False
-
-    def waited(self, model: str, seconds: float) -> None:
-        super().waited(model, seconds)
-        self.held = True
-        assert self.opened.wait(SECONDS)
-
-
-@pytest.fixture
-def make_engine(tmp_path):
-    engines = []
-
-    def make(*graphs, limits: Limits = LIMITS, probe: Counts | None = None, threads: int = 2) -> Engine:
-        """One bundle for each graph (or one a task, if none), named m0, m1, ..."""
-        kinds = graphs or tuple((task, kit.gather_graph(task)) for task in Task)
-        folders = [
-            kit.write_bundle(tmp_path / f"m{number}", task, graph=graph, golden=())
-            for number, (task, graph) in enumerate(kinds)
-        ]
-        engine = Engine(load_bundles(folders), threads=threads, limits=limits, probe=probe or Counts())
-        engines.append(engine)
-        engine.start()
-        return engine
-
-    yield make
-    for engine in engines:
-        engine.close()
-
-
-def ask(
-    engine: Engine, texts: list[Text], task: Task = Task.CLASSIFY, within: float | None = SECONDS
-) -> Answered:
-    async def answer() -> Answered:
-        deadline = None if within is None else time.monotonic() + within
-        return await engine.answer(engine.find(task, None), texts, ANY, deadline=deadline)
-
-    return asyncio.run(asyncio.wait_for(answer(), SECONDS))
-
-
-def sports(count: int = 1) -> list[Text]:
-    return [Text("今天看球" + "的" * (number % 20)) for number in range(count)]
-
-
-PLAIN = (Task.CLASSIFY, kit.gather_graph(Task.CLASSIFY))
 
 
 @pytest.mark.parametrize("task", Task)
@@ -205,160 +144,6 @@ def test_a_text_that_the_model_fails_on_harms_no_other(make_engine, graph):
         ask(engine, texts)
     assert failed.value.index == 10
     assert engine.ready
-
-
-def waiting(gate: Gate) -> int:
-    return gate.depths.get("m0", (0, 0.0))[0]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.001)
-
-
-def asking(engine: Engine, texts: list[Text], deadline: float | None = None) -> asyncio.Task[Answered]:
-    return asyncio.ensure_future(engine.answer(engine.predictors["m0"], texts, ANY, deadline=deadline))
-
-
-async def busy(engine: Engine, gate: Gate) -> asyncio.Task[Answered]:
-    """A request that the only thread is held up with."""
-    task = asking(engine, sports())
-    await until(lambda: gate.held)
-    return task
-
-
-def test_the_deadline_passes_while_waiting(make_engine):
-    gate = Gate()
-    engine = make_engine(PLAIN, probe=gate, threads=1)
-
-    async def hurried() -> None:
-        first = await busy(engine, gate)
-        began = time.monotonic()
-        late = [asking(engine, sports(), began + 0.5), asking(engine, sports(), began + SECONDS)]
-        with pytest.raises(Expired):
-            await asyncio.wait_for(late[0], SECONDS)
-        assert 0.45 < time.monotonic() - began < SECONDS / 2
-        gate.opened.set()
-        assert (await asyncio.wait_for(late[1], SECONDS)).answers == (await first).answers
-
-    asyncio.run(hurried())
-    assert gate.shed_for == {"expired": 1}
-    assert gate.rows == 2
-    with pytest.raises(Expired):
-        ask(engine, sports(), within=-1.0)
-
-
-def test_cancelling_frees_the_places(make_engine):
-    gate = Gate()
-    engine = make_engine(PLAIN, probe=gate, threads=1)
-
-    async def give_up() -> None:
-        first = await busy(engine, gate)
-        tasks = [asking(engine, sports(20)) for _ in range(5)]
-        await until(lambda: waiting(gate) == 100)
-        for task in tasks[1:]:
-            task.cancel()
-        await asyncio.wait(tasks[1:], timeout=SECONDS)
-        assert all(task.cancelled() for task in tasks[1:])
-        assert waiting(gate) == 20
-        gate.opened.set()
-        assert len((await asyncio.wait_for(tasks[0], SECONDS)).answers) == 20
-        await first
-
-    asyncio.run(give_up())
-    assert gate.shed_for == {"cancelled": 80}
-
-
-def test_what_does_not_fit_is_refused_whole(make_engine):
-    gate = Gate()
-    engine = make_engine(PLAIN, probe=gate, threads=1, limits=Limits(max_line_tickets=50))
-
-    async def crowd() -> list:
-        first = await busy(engine, gate)
-        tasks = [asking(engine, sports(20)) for _ in range(5)]
-        await until(lambda: sum(task.done() for task in tasks) == 3)
-        gate.opened.set()
-        await first
-        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SECONDS)
-
-    found = asyncio.run(crowd())
-    assert [type(each) for each in found] == [Answered, Answered, Overloaded, Overloaded, Overloaded]
-    assert all(each.retry_after_seconds > 0 for each in found[2:])
-    assert gate.shed_for == {"overloaded": 60}
-    assert gate.rows == 41
-    with pytest.raises(TooMany):
-        ask(engine, sports(51))
-
-
-def test_single_texts_pass_a_long_document(make_engine):
-    gate = Gate()
-    engine = make_engine(PLAIN, probe=gate, threads=1)
-
-    async def both() -> None:
-        order: list[str] = []
-        first = await busy(engine, gate)
-        long = asking(engine, [Text("好" * 1500)])
-        long.add_done_callback(lambda _: order.append("long"))
-        await until(lambda: waiting(gate) > 50)
-        short = asking(engine, sports())
-        short.add_done_callback(lambda _: order.append("short"))
-        await until(lambda: waiting(gate) > 51)
-        gate.opened.set()
-        await asyncio.wait_for(asyncio.gather(first, long, short), SECONDS)
-        assert order == ["short", "long"]
-
-    asyncio.run(both())
-
-
-def test_draining_answers_what_was_accepted_and_refuses_the_rest(make_engine):
-    gate = Gate()
-    engine = make_engine(PLAIN, probe=gate, threads=1)
-
-    async def stop() -> None:
-        accepted = [await busy(engine, gate), asking(engine, sports(20))]
-        await until(lambda: waiting(gate) == 20)
-        assert not await engine.drain(0.0)
-        with pytest.raises(ShuttingDown):
-            await asking(engine, sports())
-        gate.opened.set()
-        assert await engine.drain(SECONDS)
-        assert [len((await each).answers) for each in accepted] == [1, 20]
-
-    asyncio.run(stop())
-    assert not engine.ready
-
-
-def test_closing_tells_those_who_still_wait(make_engine):
-    gate = Gate()
-    engine = make_engine(PLAIN, probe=gate, threads=1)
-
-    async def stop() -> None:
-        first = await busy(engine, gate)
-        others = [asking(engine, sports(40)), asking(engine, [Text("好" * 3000)])]
-        await until(lambda: waiting(gate) > 140)
-        threading.Timer(0.05, gate.opened.set).start()
-        engine.close()
-        for other in others:
-            with pytest.raises(ShuttingDown):
-                await asyncio.wait_for(other, SECONDS)
-        assert (await asyncio.wait_for(first, SECONDS)).answers
-
-    asyncio.run(stop())
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("inference-")]
-
-
-def test_long_texts_are_read_within_bounds(make_engine):
-    engine = make_engine(PLAIN, limits=Limits(max_encoding_chars=5_000))
-
-    async def crowd() -> list:
-        tasks = [asking(engine, [Text("好" * 3000)]) for _ in range(4)]
-        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SECONDS)
-
-    found = asyncio.run(crowd())
-    assert [type(each) for each in found] == [Answered, Overloaded, Overloaded, Overloaded]
-    assert len(ask(engine, [Text("好" * 9000)]).answers) == 1
 
 
 def test_a_file_is_answered_in_order_and_read_ahead_within_bounds(make_engine):

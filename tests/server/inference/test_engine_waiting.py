@@ -1,0 +1,151 @@
+"""Requests that wait in the engine: late, given up, too many, or there when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from server.errors import (
+    Expired,
+    Overloaded,
+    ShuttingDown,
+    TooMany,
+)
+from server.inference.engine import Limits
+from server.inference.values import Answered, Text
+from tests.kit.engine_kit import PLAIN, SECONDS, Gate, ask, asking, busy, sports, until, waiting
+
+
+def test_the_deadline_passes_while_waiting(make_engine):
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
+
+    async def hurried() -> None:
+        first = await busy(engine, gate)
+        began = time.monotonic()
+        late = [asking(engine, sports(), began + 0.5), asking(engine, sports(), began + SECONDS)]
+        with pytest.raises(Expired):
+            await asyncio.wait_for(late[0], SECONDS)
+        assert 0.45 < time.monotonic() - began < SECONDS / 2
+        gate.opened.set()
+        assert (await asyncio.wait_for(late[1], SECONDS)).answers == (await first).answers
+
+    asyncio.run(hurried())
+    assert gate.shed_for == {"expired": 1}
+    assert gate.rows == 2
+    with pytest.raises(Expired):
+        ask(engine, sports(), within=-1.0)
+
+
+def test_cancelling_frees_the_places(make_engine):
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
+
+    async def give_up() -> None:
+        first = await busy(engine, gate)
+        tasks = [asking(engine, sports(20)) for _ in range(5)]
+        await until(lambda: waiting(gate) == 100)
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.wait(tasks[1:], timeout=SECONDS)
+        assert all(task.cancelled() for task in tasks[1:])
+        assert waiting(gate) == 20
+        gate.opened.set()
+        assert len((await asyncio.wait_for(tasks[0], SECONDS)).answers) == 20
+        await first
+
+    asyncio.run(give_up())
+    assert gate.shed_for == {"cancelled": 80}
+
+
+def test_what_does_not_fit_is_refused_whole(make_engine):
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1, limits=Limits(max_line_tickets=50))
+
+    async def crowd() -> list:
+        first = await busy(engine, gate)
+        tasks = [asking(engine, sports(20)) for _ in range(5)]
+        await until(lambda: sum(task.done() for task in tasks) == 3)
+        gate.opened.set()
+        await first
+        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SECONDS)
+
+    found = asyncio.run(crowd())
+    assert [type(each) for each in found] == [Answered, Answered, Overloaded, Overloaded, Overloaded]
+    assert all(each.retry_after_seconds > 0 for each in found[2:])
+    assert gate.shed_for == {"overloaded": 60}
+    assert gate.rows == 41
+    with pytest.raises(TooMany):
+        ask(engine, sports(51))
+
+
+def test_single_texts_pass_a_long_document(make_engine):
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
+
+    async def both() -> None:
+        order: list[str] = []
+        first = await busy(engine, gate)
+        long = asking(engine, [Text("好" * 1500)])
+        long.add_done_callback(lambda _: order.append("long"))
+        await until(lambda: waiting(gate) > 50)
+        short = asking(engine, sports())
+        short.add_done_callback(lambda _: order.append("short"))
+        await until(lambda: waiting(gate) > 51)
+        gate.opened.set()
+        await asyncio.wait_for(asyncio.gather(first, long, short), SECONDS)
+        assert order == ["short", "long"]
+
+    asyncio.run(both())
+
+
+def test_draining_answers_what_was_accepted_and_refuses_the_rest(make_engine):
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
+
+    async def stop() -> None:
+        accepted = [await busy(engine, gate), asking(engine, sports(20))]
+        await until(lambda: waiting(gate) == 20)
+        assert not await engine.drain(0.0)
+        with pytest.raises(ShuttingDown):
+            await asking(engine, sports())
+        gate.opened.set()
+        assert await engine.drain(SECONDS)
+        assert [len((await each).answers) for each in accepted] == [1, 20]
+
+    asyncio.run(stop())
+    assert not engine.ready
+
+
+def test_closing_tells_those_who_still_wait(make_engine):
+    gate = Gate()
+    engine = make_engine(PLAIN, probe=gate, threads=1)
+
+    async def stop() -> None:
+        first = await busy(engine, gate)
+        others = [asking(engine, sports(40)), asking(engine, [Text("好" * 3000)])]
+        await until(lambda: waiting(gate) > 140)
+        threading.Timer(0.05, gate.opened.set).start()
+        engine.close()
+        for other in others:
+            with pytest.raises(ShuttingDown):
+                await asyncio.wait_for(other, SECONDS)
+        assert (await asyncio.wait_for(first, SECONDS)).answers
+
+    asyncio.run(stop())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("inference-")]
+
+
+def test_long_texts_are_read_within_bounds(make_engine):
+    engine = make_engine(PLAIN, limits=Limits(max_encoding_chars=5_000))
+
+    async def crowd() -> list:
+        tasks = [asking(engine, [Text("好" * 3000)]) for _ in range(4)]
+        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SECONDS)
+
+    found = asyncio.run(crowd())
+    assert [type(each) for each in found] == [Answered, Overloaded, Overloaded, Overloaded]
+    assert len(ask(engine, [Text("好" * 9000)]).answers) == 1
