@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.logs import MOST_BYTES, PIPE_BYTES, RequestLine, RequestLog, pieces
@@ -44,6 +44,7 @@ def test_a_reader_that_stands_still_stops_nobody():
     os.close(writing)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.binary(min_size=1, max_size=3000).map(lambda b: b.replace(b"\n", b".")), max_size=20))
 def test_pieces_fit_a_pipe_and_lose_nothing(lines):
     made = pieces(lines)

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -86,6 +86,7 @@ def test_threads_lose_no_count():
     assert seen[("qingmo_batch_rows_sum", "topic")] == 8000
 
 
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=30))
 def test_a_histogram_holds_what_was_observed(values):
     telemetry = Telemetry(MODELS, Tally(1, CELLS), 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.api.render import in_unit, results
@@ -19,6 +19,7 @@ def marked(draw):
     return text, tuple(draw(st.permutations(spans)))
 
 
+@settings(deadline=None, max_examples=50)
 @given(marked())
 def test_utf8_offsets_cut_the_bytes(case):
     text, spans = case
@@ -26,6 +27,7 @@ def test_utf8_offsets_cut_the_bytes(case):
         assert text.encode()[span.start : span.end].decode() == span.text
 
 
+@settings(deadline=None, max_examples=50)
 @given(marked())
 def test_utf16_offsets_cut_the_units(case):
     text, spans = case
@@ -34,6 +36,7 @@ def test_utf16_offsets_cut_the_units(case):
         assert units[2 * span.start : 2 * span.end].decode("utf-16-le") == span.text
 
 
+@settings(deadline=None, max_examples=50)
 @given(marked())
 def test_code_points_stay_and_so_does_the_order(case):
     text, spans = case

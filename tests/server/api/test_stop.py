@@ -89,13 +89,14 @@ def test_sigterm_under_load_loses_nothing(slow_bundles, tmp_path, processes):
 
 def test_readiness_goes_off_first_and_the_port_stays_open_for_the_delay(slow_bundles, tmp_path):
     with served(slow_bundles, tmp_path / "log", "--drain-delay-seconds", "1.5") as server:
-        began = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        ready = httpx.get(f"{server.url}/health/ready", verify=False)
-        assert (ready.status_code, ready.json()["code"]) == (503, "not_ready")
-        assert int(ready.headers["retry-after"]) >= 1
-        asked = httpx.post(f"{server.url}/v1/classify", content=BODY, verify=False)
+        with httpx.Client(base_url=server.url, timeout=20) as client:
+            began = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            ready = client.get("/health/ready")
+            assert (ready.status_code, ready.json()["code"]) == (503, "not_ready")
+            assert int(ready.headers["retry-after"]) >= 1
+            asked = client.post("/v1/classify", content=BODY)
         assert asked.status_code == 200
         assert asked.headers["connection"] == "close"
         assert server.process.wait(20) == 0
@@ -106,15 +107,14 @@ def test_work_that_takes_longer_than_the_limit_is_given_up_and_said_so(slow_bund
     with served(slow_bundles, tmp_path / "log", "--drain-seconds", "0.2", "--threads", "1") as server:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             body = {"text": ["a" * 30] * 128}
-            asked = pool.submit(httpx.post, f"{server.url}/v1/classify", json=body, timeout=20)
+            asked = pool.submit(server.ask, "POST", "/v1/classify", body)
             time.sleep(0.3)
             began = time.monotonic()
             code = server.stop()
             assert time.monotonic() - began < 10
-            answer = asked.result(20)
-        if answer.status_code == 200:
-            pytest.skip("this machine was done in time")
-        assert (answer.status_code, answer.json()["code"]) == (503, "shutting_down")
+            status, answer = asked.result(20)
+        assert status == 503
+        assert "shutting_down" in answer
         assert code == 1
 
 
@@ -137,9 +137,11 @@ def test_who_hangs_up_frees_the_place(slow_bundles, tmp_path):
                 sock.sendall(head + texts)
                 time.sleep(0.1)
         assert server.ask("POST", "/v1/classify", {"text": "a"})[0] == 200
-        now = server.counts()
+        end = time.monotonic() + 10
+        while (now := server.counts()).get(("qingmo_requests_total", "slow", "cancelled"), 0) < 5:
+            assert time.monotonic() < end, now
+            time.sleep(0.05)
         assert now[("qingmo_shed_total", "slow", "cancelled")] > 0
-        assert now[("qingmo_requests_total", "slow", "cancelled")] == 5
         assert now[("qingmo_queue_tickets", "slow")] == 0
 
 
