@@ -38,7 +38,9 @@ def _drawn(draw: Callable[[Axes], None], title: str, height: float = 3.4) -> str
     """One picture as an inline SVG element with a title for those who cannot see it."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(7.4, height))
-        draw(figure.subplots())
+        axes = figure.subplots()
+        draw(axes)
+        axes.set_title(title, loc="left", fontsize=12)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Title": title})
     svg = text.getvalue()
@@ -73,7 +75,8 @@ def speedups(result: Result) -> str:
             axes.barh(place, ratio.median, color=colour, height=0.6)
             whisker = [[ratio.median - ratio.low], [ratio.high - ratio.median]]
             axes.errorbar(ratio.median, place, xerr=np.abs(whisker), color=INK, capsize=3, linewidth=1)
-            axes.text(ratio.high, place, f"  {ratio.median:.1f}x", va="center")
+            label = f"{ratio.median:.1f}x"
+            axes.annotate(label, (ratio.high, place), (9, 0), textcoords="offset points", va="center")
         axes.set_yticks(range(len(backed)), [name for name, _ in reversed(backed)])
         axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
         axes.set_xlabel("times faster (bars: median over rounds; whiskers: 95 % interval)")

@@ -17,7 +17,7 @@ from loadtest.bundles import Bundle, bert_base, find_bundles
 from loadtest.ceiling import ceilings
 from loadtest.driver import Driver, prepared
 from loadtest.load import Call
-from loadtest.machine import this_machine
+from loadtest.machine import Machine, this_machine
 from loadtest.measure import engine_figures
 from loadtest.process import Cores, share_cores
 from loadtest.results import SCHEMA, Comparison, Method, Result, Side, save
@@ -27,6 +27,7 @@ from loadtest.turns import Runner, Say, Turns
 from loadtest.workload import calls_of, rows_of
 
 SAME_TOKENS = "the same tokens on all sides"
+BUSY = 0.5
 OWN_TOKENS = "each side with its own tokenizer"
 
 
@@ -47,15 +48,16 @@ class Bench:
         self._driver = Driver(self._cores.load, folder)
         self._turns = Turns(settings, self._cores, self._driver, say)
         self._logs = itertools.count()
+        machine = this_machine()
         self.result = Result(
             schema=SCHEMA,
             made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             complete=False,
-            machine=this_machine(),
+            machine=machine,
             method=_method(settings, self._cores),
             ceilings=(),
             comparisons=(),
-            notes=() if self._cores.apart else ("Server and load shared a core: the figures hold both.",),
+            notes=tuple(_notes(self._cores, machine)),
         )
 
     def run(self) -> Result:
@@ -156,6 +158,15 @@ def headings(student: Bundle, others: Sequence[Bundle]) -> list[tuple[str, list[
     same = [Entry(other.name, other) for other in rivals if other.tokenizer == student.tokenizer]
     own = [Entry(other.name, other) for other in rivals if other.tokenizer != student.tokenizer]
     return [(SAME_TOKENS, same), *([(OWN_TOKENS, own)] if own else [])]
+
+
+def _notes(cores: Cores, machine: Machine) -> Iterator[str]:
+    """What a reader must know before the figures."""
+    if not cores.apart:
+        yield "Server and load shared a core: the figures hold both."
+    if machine.load_average > BUSY:
+        busy = f"load average {machine.load_average:.1f} on {machine.cores} cores"
+        yield f"The machine was busy with other work at the start ({busy}): the figures hold that too."
 
 
 def _method(settings: Settings, cores: Cores) -> Method:

@@ -85,6 +85,11 @@ def goodput(bound_ms: float) -> Figure:
     return figure
 
 
+def sound(turn: Turn) -> bool:
+    """Whether a claim may rest on it: nothing failed, and the generator was not itself the limit."""
+    return not (turn.lone.failed or turn.closed.failed or turn.closed.saturated)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """How many times better the first side is than another; `holds` where the interval lies above 1."""
@@ -116,7 +121,7 @@ def _ratios(comparison: Comparison, student: Side, other: Side, figure: Figure, 
     found = []
     for mine, theirs in pairs:
         ours, reference = figure(mine), figure(theirs)
-        if ours and reference:
+        if ours and reference and sound(mine) and sound(theirs):
             found.append((ours / reference) ** better)
     return found
 

@@ -1,6 +1,7 @@
 import dataclasses
 import os
 import pickle
+import resource
 import shutil
 import signal
 import subprocess
@@ -134,15 +135,20 @@ def test_a_folder_without_a_bundle_is_a_sentence(settings, tmp_path, nothing):
         Bench(given, tmp_path, nothing).run()
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_a_sentence_and_harms_no_older_result(settings, tmp_path, nothing):
     given = settings()
     result = Bench(given, tmp_path, nothing).result
     save(result, given.out)
     before = given.out.read_bytes()
-    with pytest.raises(NotWritten, match="cannot be written"):
-        save(result, given.out / "below-a-file.json")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(NotWritten, match="cannot be written"):
+            save(result, given.out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert given.out.read_bytes() == before
+    assert list(given.out.parent.iterdir()) == [given.out]
 
 
 def test_an_interrupt_leaves_a_sentence_the_rounds_and_no_orphan(settings, tmp_path):

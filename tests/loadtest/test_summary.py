@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +95,17 @@ def test_ratios_are_taken_within_a_round():
 )
 def test_a_claim_that_the_interval_does_not_carry_is_not_made(mine, theirs):
     assert not claims(comparison(mine, theirs))[0].holds
+
+
+def test_a_saturated_generator_backs_no_claim():
+    found = comparison([1000, 1000], [10, 10])
+    turns = tuple(
+        msgspec.structs.replace(turn, closed=load(throughput=1000, saturated=True))
+        if turn.side == "student"
+        else turn
+        for turn in found.turns
+    )
+    assert claims(msgspec.structs.replace(found, turns=turns)) == []
 
 
 def test_limits_are_judged_against_the_engine():
