@@ -57,12 +57,13 @@ class Edge:
             await self._rest(scope, receive, send)
             return
         scope["call"] = call = Call(scope)
-        try:
-            reply = await self._reply(call, scope, receive, send)
-            if reply is not None:
-                await self._send(call, reply, receive, send)
-        finally:
+        reply = await self._reply(call, scope, receive, send)
+        if reply is None:
             self._record(call)
+            return
+        call.status = reply.status
+        self._record(call)  # before it is sent: who has an answer finds it counted
+        await self._send(call, reply, receive, send)
 
     async def _reply(self, call: Call, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         """The answer, or None when it has been sent, or nobody is there to be answered."""
@@ -90,7 +91,6 @@ class Edge:
         return None
 
     async def _send(self, call: Call, reply: Reply, receive: Receive, send: Send) -> None:
-        call.status = reply.status
         headers = [(b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body))]
         if reply.status == 204:
             headers = []
