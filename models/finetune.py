@@ -19,7 +19,7 @@ from models.losses import hard_loss
 from models.network import Encoder
 from models.recipe import Section
 from models.task_data import Rows, Split, encode_rows, split_of
-from models.workspace import Trained, commit_here, load_trained, save_trained, versions_here
+from models.workspace import Trained, load_trained, save_trained, versions_here
 from server.inference.manifest import DataDigest
 
 
@@ -76,7 +76,7 @@ def save_result(
         start.record,
         recipe_sha256=job.recipe_sha256,
         stage=stage,
-        commit=commit_here(),
+        commit=job.commit,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         data=(DataDigest(source=file.source, file=file.name, sha256=file.sha256, rows=rows),),
         versions=versions_here(),

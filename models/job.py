@@ -17,6 +17,7 @@ class Job:
 
     recipe: Recipe
     recipe_sha256: str
+    commit: str  # of the code, as it was when the making began
     data: Path
     work: Path
     console: Console

@@ -11,6 +11,7 @@ from models import distil, evaluate, finetune, graphs, pack, start
 from models.errors import MakeError
 from models.job import Job
 from models.recipe import Recipe, read_recipe
+from models.workspace import commit_here
 
 STAGES: Mapping[str, Callable[[Job], object]] = {
     "base": start.run,
@@ -33,7 +34,7 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
     for name in filter(None, (first, last)):
         if name not in stages:
             raise MakeError(f'Recipe "{read.name}" has no stage "{name}"; it has {", ".join(stages)}.')
-    job = Job(read, digest, data, work, console)
+    job = Job(read, digest, commit_here(), data, work, console)
     again = False
     for name in stages:
         again = again or name == first

@@ -13,7 +13,7 @@ from models.errors import MakeError
 from models.job import Job
 from models.shape import Shape
 from models.vocabulary import Vocabulary, count_characters, count_pieces, cut, tokenizer_of
-from models.workspace import Config, Record, Trained, commit_here, save_trained, versions_here
+from models.workspace import Config, Record, Trained, save_trained, versions_here
 from server.inference.manifest import LabelName
 
 
@@ -29,7 +29,7 @@ def run(job: Job) -> Trained:
         recipe_sha256=job.recipe_sha256,
         stage="base",
         seed=job.recipe.seed,
-        commit=commit_here(),
+        commit=job.commit,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         base=base.name,
         base_sha256=base.sha256,

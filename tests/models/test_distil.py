@@ -78,7 +78,7 @@ def place(tmp_path_factory):
 
 
 def job_of(folder, recipe):
-    return Job(*read_recipe(str(recipe)), folder / "data", folder / "work", Console(file=io.StringIO()))
+    return Job(*read_recipe(str(recipe)), "", folder / "data", folder / "work", Console(file=io.StringIO()))
 
 
 def test_a_recipe_without_a_bundle_ends_with_the_network(place):
