@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     """Most predicted work, in seconds, that may wait; what goes beyond is answered 503."""
     max_line_tickets: Annotated[int, Field(ge=1)] = 10_000
     """Most texts and windows that may wait."""
+    max_run_ms: Annotated[float, Field(gt=0)] = 10.0
+    """Longest run of the network, predicted, in milliseconds, unless one text alone takes longer. A run
+    cannot be interrupted: more fills larger batches, and lets a newcomer wait longer."""
     max_connections: Annotated[int, Field(ge=1)] = 4096
     """Most open connections of one process; what goes beyond is answered 503 and closed."""
     keep_alive_seconds: Annotated[int, Field(ge=1)] = 75

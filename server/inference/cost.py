@@ -35,11 +35,19 @@ class Cost:
         curve: As measured at packing, on another machine or on this one.
         factor: Seconds here for a second there.
         max_rows: The most rows that the graph takes.
+        max_run_seconds: The longest run of several rows.
     """
 
-    def __init__(self, curve: CostCurve, factor: float = 1.0, max_rows: int = 64) -> None:
+    def __init__(
+        self,
+        curve: CostCurve,
+        factor: float = 1.0,
+        max_rows: int = 64,
+        max_run_seconds: float = MAX_RUN_SECONDS,
+    ) -> None:
         self.widths = curve.widths
         self.factor = factor
+        self._max_run_seconds = max_run_seconds
         self._last = min(max_rows, curve.rows[-1])
         rows = np.arange(1, curve.rows[-1] + 1)
         grid = np.asarray(curve.seconds, dtype=np.float64) * factor  # [rows, widths]
@@ -72,7 +80,7 @@ class Cost:
         alone = self.seconds(1, width) * TOLERANCE
         for rows in range(ceiling, 1, -1):
             seconds = self.seconds(rows, width)
-            if seconds <= MAX_RUN_SECONDS and seconds / rows <= alone:
+            if seconds <= self._max_run_seconds and seconds / rows <= alone:
                 return rows
         return 1
 

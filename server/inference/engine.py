@@ -21,6 +21,7 @@ from server.inference.admission import LineLimits
 from server.inference.batching import Lane
 from server.inference.bundle import Bundle
 from server.inference.check import check_texts
+from server.inference.cost import MAX_RUN_SECONDS
 from server.inference.helpers import Helpers
 from server.inference.job import Done, Job
 from server.inference.line import Line
@@ -37,6 +38,7 @@ class Limits:
     max_text_chars: int = 50_000
     max_line_seconds: float = 2.0
     max_line_tickets: int = 10_000
+    max_run_seconds: float = MAX_RUN_SECONDS
     max_encoding_chars: int = 2_000_000
 
 
@@ -73,7 +75,7 @@ class Engine:
         if twice:
             raise BadBundle(f"Two bundles have the name {twice}.")
         self.predictors: Mapping[str, Predictor] = {
-            bundle.manifest.name: Predictor(bundle) for bundle in bundles
+            bundle.manifest.name: Predictor(bundle, limits.max_run_seconds) for bundle in bundles
         }
         self._limits = limits
         line_limits = LineLimits(limits.max_line_tickets, limits.max_line_seconds)

@@ -10,7 +10,7 @@ from server.errors import BadBundle, NotReady
 from server.inference.batching import Lane
 from server.inference.bundle import Bundle
 from server.inference.check import PAIRED
-from server.inference.cost import Cost, measure_factor
+from server.inference.cost import MAX_RUN_SECONDS, Cost, measure_factor
 from server.inference.decoding import decoder_for
 from server.inference.encoding import Encoder
 from server.inference.golden import difference
@@ -24,16 +24,21 @@ _SAMPLE = "今天天气很好，我们去公园看花。The 3rd 5G phone costs 1
 class Predictor:
     """A bundle that answers. Its methods may be called by several threads at once, after `start`.
 
+    Args:
+        bundle: As loaded.
+        max_run_seconds: The longest run of several rows.
+
     Raises:
         BadBundle: The tokenizer and the layout do not go together.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, max_run_seconds: float = MAX_RUN_SECONDS) -> None:
         self.bundle = bundle
         manifest = bundle.manifest
         self.name = manifest.name
         self.task = manifest.task
-        self.cost = Cost(manifest.cost, max_rows=bundle.graph.max_rows)
+        self._max_run_seconds = max_run_seconds
+        self.cost = self._cost(1.0, bundle.graph.max_rows)
         self._pad = manifest.layout.pad
         self._encoder = Encoder(bundle.tokenizer, manifest.task, manifest.layout)
         self._decoder = decoder_for(manifest)
@@ -53,13 +58,13 @@ class Predictor:
         try:
             self._check_shape(sample)
             factor = measure_factor(manifest.cost, lambda width: self._run_sample(sample, width))
-            cost = Cost(manifest.cost, factor, max_rows)
+            cost = self._cost(factor, max_rows)
             alike = [self._independent(sample, width, cost.most_rows(width)) for width in cost.widths]
         except BadBundle:
             raise
         except Exception as error:
             raise BadBundle(f"Bundle {self.name}: the graph fails on a sample text: {error}") from error
-        self.cost = cost if all(alike) else Cost(manifest.cost, factor, max_rows=1)
+        self.cost = cost if all(alike) else self._cost(factor, 1)
         self._ask_golden()
 
     def encode(self, text: Text) -> Encoded:
@@ -106,6 +111,9 @@ class Predictor:
                 job.add(
                     Waiting(self.name, width, lane, most_rows, cost, arrived, deadline, example, job, text)
                 )
+
+    def _cost(self, factor: float, max_rows: int) -> Cost:
+        return Cost(self.bundle.manifest.cost, factor, max_rows, self._max_run_seconds)
 
     def _sample(self) -> Example:
         text = _SAMPLE * (self.bundle.manifest.layout.max_length // len(_SAMPLE) * 4 + 4)

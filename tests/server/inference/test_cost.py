@@ -46,6 +46,7 @@ def test_rows_are_as_many_as_pay_and_as_ten_milliseconds_hold():
     assert cost.most_rows(16) == 5  # 0.0095 s; 6 rows would take 0.0114
     assert Cost(EVEN, factor=3.0).most_rows(8) == 3
     assert Cost(EVEN, factor=50.0).most_rows(8) == 1
+    assert Cost(EVEN, factor=3.0, max_run_seconds=0.1).most_rows(8) == 8
 
 
 def test_a_batch_that_loses_to_batch_one_is_not_formed():
