@@ -92,9 +92,10 @@ def test_single_texts_pass_a_long_document(make_engine):
         long = asking(engine, [Text("好" * 1500)])
         long.add_done_callback(lambda _: order.append("long"))
         await until(lambda: waiting(gate) > 50)
+        windows = waiting(gate)
         short = asking(engine, sports())
         short.add_done_callback(lambda _: order.append("short"))
-        await until(lambda: waiting(gate) > 51)
+        await until(lambda: waiting(gate) == windows + 1)
         gate.opened.set()
         await asyncio.wait_for(asyncio.gather(first, long, short), SECONDS)
         assert order == ["short", "long"]
@@ -107,13 +108,19 @@ def test_draining_answers_what_was_accepted_and_refuses_the_rest(make_engine):
     engine = make_engine(PLAIN, probe=gate, threads=1)
 
     async def stop() -> None:
-        accepted = [await busy(engine, gate), asking(engine, sports(20))]
-        await until(lambda: waiting(gate) == 20)
+        accepted = [await busy(engine, gate), asking(engine, sports(20)), asking(engine, sports(2))]
+        await until(lambda: waiting(gate) == 22)
         assert not await engine.drain(0.0)
         with pytest.raises(ShuttingDown):
             await asking(engine, sports())
+        given_up = accepted.pop()
+        draining = asyncio.ensure_future(engine.drain(SECONDS))
+        given_up.cancel()
+        await asyncio.wait([given_up], timeout=SECONDS)
+        await asyncio.sleep(0.01)
+        assert not draining.done()
         gate.opened.set()
-        assert await engine.drain(SECONDS)
+        assert await draining
         assert [len((await each).answers) for each in accepted] == [1, 20]
 
     asyncio.run(stop())
