@@ -10,7 +10,7 @@ from starlette.types import Message, Receive
 from server.api.call import Call
 from server.errors import BodyTooLarge, BodyTooSlow, Overloaded, ServeError, UnsupportedEncoding
 
-PATIENCE_SECONDS = 0.02
+PATIENCE_SECONDS = 0.1
 """Answers that come sooner are not watched for hang-ups: the watch costs more than they do."""
 MOST_BYTES_HELD = 128_000_000
 LINGER_BYTES = 16_000_000
