@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.api.body import BodyReader
 from server.api.edge import Edge
@@ -66,6 +66,13 @@ class App(FastAPI):
         self.add_exception_handler(HTTPException, _refused_by_router)
         self.add_exception_handler(ServeError, _refused)
         self.add_exception_handler(Exception, _failed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Straight to the edge: what FastAPI does for every request before its stack is not needed here."""
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """The edge around FastAPI's own stack, which the hot routes never enter."""

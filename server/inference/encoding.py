@@ -32,6 +32,7 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer, task: Task, layout: Layout) -> None:
         self._cutter = Cutter(tokenizer)
+        self._cut = self._cutter.cut if task is Task.NER else self._cutter.ids
         # Many questions may come with one context: cut it once.
         self._cut_context = lru_cache(maxsize=2)(self._cutter.cut)
         self._layout = layout
@@ -61,7 +62,7 @@ class Encoder:
     def _single(self, text: Text) -> Encoded:
         if text.second is not None:
             raise ValueError("this task takes one text")
-        pieces = self._cutter.cut(text.first)
+        pieces = self._cut(text.first)
         windows = ranges(len(pieces.ids), self._room, self._layout.overlap)
         at = len(self._prefix)
         examples = tuple(
@@ -75,7 +76,7 @@ class Encoder:
         return Encoded(text, pieces.offsets, examples)
 
     def _question(self, text: Text) -> Encoded:
-        question, context = self._cutter.cut(text.first), self._cut_context(_second(text))
+        question, context = self._cutter.ids(text.first), self._cut_context(_second(text))
         kept = min(len(question.ids), self._room // QUESTION_SHARE)
         head = np.concatenate((self._prefix, question.ids[:kept], self._middle))
         examples = tuple(
@@ -85,12 +86,12 @@ class Encoder:
         return Encoded(text, context.offsets, examples, shortened=kept < len(question.ids))
 
     def _pair(self, text: Text) -> Encoded:
-        first, second = self._cutter.cut(text.first), self._cutter.cut(_second(text))
+        first, second = self._cut(text.first), self._cut(_second(text))
         wanted = len(first.ids), len(second.ids)
         kept = _shares(*wanted, self._room)
         head = np.concatenate((self._prefix, first.ids[: kept[0]], self._middle))
         example = self._two(head, second.ids[: kept[1]], Window(0, kept[0], len(self._prefix)))
-        return Encoded(text, first.offsets[: kept[0]], (example,), shortened=kept != wanted)
+        return Encoded(text, first.offsets, (example,), shortened=kept != wanted)
 
     def _two(self, head: _Ids, second: _Ids, window: Window) -> Example:
         """`head` is all before the second text."""

@@ -153,22 +153,22 @@ class Engine:
         left = end - time.monotonic()
         if left <= 0:
             raise Expired("The deadline had passed before the work could begin.")
-        reply: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Done] = loop.create_future()
         request = _Request(predictor, texts, options, end, Job(reply), reply)
-        timer = asyncio.timeout(None if deadline is None else left)
+        timer = None if deadline is None else loop.call_later(left, self._expire, request)
         self._active += 1
         self._quiet.clear()
         try:
-            async with timer:
-                return await self._answer(request)
-        except TimeoutError:
-            raise Expired("The deadline passed before the answer was there.") from None
+            return await self._answer(request)
         finally:
+            if timer is not None:
+                timer.cancel()
             self._active -= 1
             if not self._active:
                 self._quiet.set()
             if not request.job.over:
-                self._line.cancel(request.job, "expired" if timer.expired() else "cancelled")
+                self._line.cancel(request.job, "cancelled")
 
     def answers(self, predictor: Predictor, texts: Iterable[Text], options: Options) -> Iterator[Answer]:
         """Answer any number of texts, such as a file's, in order and at full throughput.
@@ -192,13 +192,19 @@ class Engine:
         self._line.close()
         self._helpers.close()
 
+    def _expire(self, request: _Request) -> None:
+        if not request.reply.done():
+            self._line.cancel(request.job, "expired")
+            request.reply.set_exception(Expired("The deadline passed before the answer was there."))
+
     async def _answer(self, request: _Request) -> Answered:
         predictor, texts = request.predictor, request.texts
         self._line.refuse_early(predictor.name, Lane.SINGLE if len(texts) == 1 else Lane.BULK, len(texts))
         chars = sum(len(text.first) + len(text.second or "") for text in texts)
         self._helpers.refuse(chars)
         encoded, tokenise = await self._helpers.work(chars, lambda: _encode_all(request))
-        self._line.submit(request.job)
+        if not request.reply.done():  # else it has expired meanwhile
+            self._line.submit(request.job)
         done = await request.reply
         answers, decode = await self._helpers.work(chars, lambda: _decode_all(request, encoded, done))
         return Answered(answers, Timings(done.queue, tokenise, done.infer, decode))

@@ -28,11 +28,12 @@ _LONG_CHARACTERS = 1000
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 Token = tuple[int, int, int]
+_NOWHERE: Spans = np.empty((0, 2), dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A text's content tokens: ids and the characters each covers."""
+    """A text's content tokens: ids and the characters each covers, where they are asked for."""
 
     ids: NDArray[np.int64]  # [tokens]
     offsets: Spans  # [tokens, 2]
@@ -68,6 +69,13 @@ class Cutter:
             numbers, spans = [token[0] for token in tokens], [(start, end) for _, start, end in tokens]
         blanks = [number in self._blank for number in numbers]
         return Pieces(np.array(numbers, dtype=np.int64), tidy(text, spans, blanks))
+
+    def ids(self, text: str) -> Pieces:
+        """The same pieces without their characters, for answers that are not cut from the text."""
+        numbers = self._tokens(text).ids
+        if not self._suspect.isdisjoint(numbers):
+            return Pieces(self.cut(text).ids, _NOWHERE)
+        return Pieces(np.array(numbers, dtype=np.int64), _NOWHERE)
 
     def _tokens(self, text: str) -> Encoding:
         """A long text goes as a batch of one: only that call lets other threads run meanwhile."""

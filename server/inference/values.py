@@ -70,7 +70,8 @@ class Encoded:
     """A text as the network sees it, with the way back to its characters.
 
     `offsets` are half-open code-point spans into the text that answers are cut from: `Text.first`,
-    or the context in question answering. Spans are sorted, never overlap and hold no outer white space.
+    or the context in question answering; there are none where no answer is cut from the text. Spans are
+    sorted, never overlap and hold no outer white space.
     """
 
     text: Text

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.errors import BadBundle
-from server.inference.decoding.scores import Scores, checked, log_softmax, sigmoid
+from server.inference.decoding.scores import checked, sigmoid, softmax
 from server.inference.manifest import Manifest
 from server.inference.values import Encoded, Label, Labels, Options
 
@@ -37,34 +38,38 @@ class LabelsDecoder:
             raise BadBundle(
                 f"The bundle {manifest.name} has {len(manifest.thresholds)} thresholds for {count} labels."
             )
-        self._thresholds: Scores = np.array(manifest.thresholds or [THRESHOLD] * count)
+        self._thresholds = list(manifest.thresholds or [THRESHOLD] * count)
 
     def decode(self, encoded: Encoded, logits: Sequence[NDArray[np.float32]], options: Options) -> Labels:
         """See `Decoder`."""
+        # Plain numbers: for so few labels arrays would cost several times as much.
         scores = self._scores(self._mean(logits))
-        order = np.argsort(-scores, kind="stable")
-        order = order[scores[order] >= self._lowest(options)[order]]
-        top_k = options.top_k or (len(order) if self._many else TOP_K)
+        lowest = self._lowest(options)
+        order = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
+        found = [index for index in order if scores[index] >= lowest[index]]
+        top_k = options.top_k or (len(found) if self._many else TOP_K)
         best = tuple(
-            Label(self._labels[index].label, self._labels[index].name, float(scores[index]))
-            for index in order[:top_k].tolist()
+            Label(self._labels[index].label, self._labels[index].name, scores[index])
+            for index in found[:top_k]
         )
         return Labels(best, encoded.shortened)
 
-    def _mean(self, logits: Sequence[NDArray[np.float32]]) -> Scores:
+    def _mean(self, logits: Sequence[NDArray[np.float32]]) -> list[float]:
         single = not self._many and len(self._labels) == 2 and logits[0].shape == (1,)
         checked(logits, [(1 if single else len(self._labels),)] * len(logits))
-        mean: Scores = np.mean(logits, axis=0, dtype=np.float64)
-        return mean
+        windows: list[list[float]] = [row.tolist() for row in logits]
+        if len(windows) == 1:
+            return windows[0]
+        return [math.fsum(column) / len(windows) for column in zip(*windows, strict=True)]
 
-    def _scores(self, mean: Scores) -> Scores:
+    def _scores(self, mean: list[float]) -> list[float]:
         if self._many:
-            return sigmoid(mean)
+            return [sigmoid(score) for score in mean]
         if len(mean) == 1 < len(self._labels):
-            return np.concatenate((sigmoid(-mean), sigmoid(mean)))
-        return np.exp(log_softmax(mean))
+            return [sigmoid(-mean[0]), sigmoid(mean[0])]
+        return softmax(mean)
 
-    def _lowest(self, options: Options) -> Scores:
+    def _lowest(self, options: Options) -> list[float]:
         if options.threshold is not None:
-            return np.full(len(self._labels), options.threshold)
-        return self._thresholds if self._many else np.zeros(len(self._labels))
+            return [options.threshold] * len(self._labels)
+        return self._thresholds if self._many else [0.0] * len(self._labels)

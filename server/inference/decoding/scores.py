@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,8 +51,15 @@ def log_softmax(scores: Scores) -> Scores:
     return result
 
 
-def sigmoid(scores: Scores) -> Scores:
+def softmax(scores: list[float]) -> list[float]:
+    """Probabilities of a few scores, of which there is one at least; any finite ones do."""
+    top = max(scores)
+    shares = [math.exp(score - top) for score in scores]
+    total = math.fsum(shares)
+    return [share / total for share in shares]
+
+
+def sigmoid(score: float) -> float:
     """1 / (1 + e^-x), without overflow for any finite x."""
-    small = np.exp(-np.abs(scores))
-    result: Scores = np.where(scores >= 0, 1.0, small) / (1.0 + small)
-    return result
+    small = math.exp(-abs(score))
+    return (1.0 if score >= 0 else small) / (1.0 + small)
