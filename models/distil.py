@@ -13,114 +13,152 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from models.data.rows import Labelled
+from models.data.rows import Row, bare
 from models.data.texts import read_texts
 from models.errors import MakeError
-from models.finetune import checkpoint_folder, save_result
-from models.infer import load_network, logits_of, padded
+from models.finetune import Fitting, checkpoint_folder, save_result
+from models.infer import load_network, logits_of
 from models.job import Job
 from models.layout import encode
 from models.loop import Run
-from models.losses import NO_LABEL, hard_loss, soft_loss
+from models.losses import hard_loss, said_choices, soft_loss
 from models.network import Encoder
 from models.recipe import DistilSection
-from models.task_data import Rows, encode_rows, split_of
-from models.workspace import Trained, load_trained
+from models.task_data import Exam, Examples, exam_of, examples_of, split_of
+from models.tasks.figures import NO_LABEL
+from models.workspace import Config, Trained, load_trained
+from server.inference.values import Encoded, Text
 
 PART = 4096  # texts whose scores are kept in one file
+Said = list[NDArray[np.float32]]
+"""A teacher's logits of one text, window by window."""
 
 
-class Pupil:
-    """Learns a teacher's logits, and labels where there are any; scored by accuracy."""
+class Pupil(Fitting):
+    """Learns a teacher's choices, and targets where there are any."""
 
     def __init__(
         self,
         network: Encoder,
-        rows: Rows,
-        teacher: Tensor,
-        validation: Rows,
-        pad: int,
+        examples: Examples,
+        exam: Exam,
+        said: Sequence[NDArray[np.float32]],
         section: DistilSection,
     ) -> None:
-        self.network: nn.Module = network
-        self.rows, self.teacher, self.validation, self.pad = rows, teacher, validation, pad
-        self.section, self.targets = section, torch.tensor(rows.targets)
-
-    def lengths(self) -> list[int]:
-        """Tokens of each row."""
-        return [len(ids) for ids in self.rows.ids]
+        super().__init__(network, examples, exam, smoothing=0.0)
+        self.said, self.section = said, section
 
     def loss(self, rows: Sequence[int]) -> Tensor:
-        """The teacher's share and the labels' share, by the recipe's weights."""
-        picked, hard = list(rows), self.section.hard
-        logits = self.network(*padded([self.rows.ids[row] for row in picked], self.pad)).float()
-        soft = soft_loss(logits, self.teacher[picked], self.section.temperature)
-        return (1 - hard) * soft + hard * hard_loss(logits, self.targets[picked])
-
-    def score(self, network: nn.Module) -> float:
-        """Accuracy (0..1) on validation."""
-        return self.validation.accuracy(network, self.pad)
+        """The teacher's share and the targets' share, by the recipe's weights."""
+        choices, targets = self.choices(rows)
+        teacher = said_choices(self.head, [self.said[row] for row in rows])
+        hard = self.section.hard
+        soft = soft_loss(choices, teacher, self.section.temperature)
+        return (1 - hard) * soft + hard * hard_loss(choices, targets)
 
 
 def run(job: Job) -> Trained:
     """Distil into the network of stage `finetune`."""
     section = job.distil
     start, split = load_trained(job.folder("finetune")), split_of(job)
-    teacher = _teacher(job, section, start)
-    raw = raw_texts(job, section, split.train)
+    teacher = _fitting_teacher(job, start)
+    raw = [Text(text) for text in raw_texts(job, section, split.train)]
     tokenizer = start.tokenizer()
-    labelled = encode_rows(start.config, tokenizer, split.train)
-    rows = Rows(labelled.ids + encode(start.config, tokenizer, raw), labelled.targets + [NO_LABEL] * len(raw))
-    said = teacher_logits(job, teacher, [row.text for row in split.train] + raw)
+    examples = _with_raw(examples_of(start.config, tokenizer, split.train), start, raw)
+    said = teacher_logits(job, teacher, [row.asked for row in split.train] + raw)
     torch.manual_seed(job.recipe.seed)
     network = load_network(start, section.training.dropout)
-    validation = encode_rows(start.config, tokenizer, split.validation)
-    pupil = Pupil(network, rows, said, validation, start.config.pad, section)
+    exam = exam_of(start.config, tokenizer, split.validation)
+    pupil = Pupil(network, examples, exam, _of_windows(start.config, examples, said), section)
     checkpoints = checkpoint_folder(job, "distil", section, start)
     done = Run(pupil, section.training, checkpoints, job.recipe.seed, job.console).train()
     return save_result(job, "distil", start, network, done, split)
 
 
-def raw_texts(job: Job, section: DistilSection, train: Sequence[Labelled]) -> list[str]:
+def _with_raw(examples: Examples, start: Trained, raw: Sequence[Text]) -> Examples:
+    """The examples, and the windows of raw texts, whose targets no loss counts."""
+    encoded = encode(start.config, start.tokenizer(), raw)
+    ids = [each.ids.tolist() for one in encoded for each in one.examples]
+    per_token = start.config.shape.head == "tokens"
+    return Examples(
+        examples.ids + ids,
+        examples.targets + [[NO_LABEL] * (len(row) if per_token else 1) for row in ids],
+        examples.windows + [len(one.examples) for one in encoded],
+    )
+
+
+def _of_windows(config: Config, examples: Examples, said: Sequence[Said]) -> list[NDArray[np.float32]]:
+    """What the teacher says of each of the student's windows; of classes the mean over its own windows."""
+    if config.shape.head == "classify":
+        means = [np.mean(windows, axis=0) for windows in said]
+        return [mean for mean, count in zip(means, examples.windows, strict=True) for _ in range(count)]
+    return [window for windows in said for window in windows]
+
+
+def raw_texts(job: Job, section: DistilSection, train: Sequence[Row]) -> list[str]:
     """So many texts of each set as the recipe says, drawn by its seed; none that stands in `train`."""
     known = {row.key[0] for row in train}
     found = []
     for name, count in section.texts.items():
-        texts = [text for text in read_texts(job.data, name) if "".join(text.split()) not in known]
+        texts = [text for text in read_texts(job.data, name) if bare(text) not in known]
         found += random.Random(job.recipe.seed).sample(texts, min(count, len(texts)))
     return found
 
 
-def teacher_logits(job: Job, teacher: Trained, texts: Sequence[str]) -> Tensor:
-    """The teacher's logits [texts, labels]; parts that are there already are read."""
+def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Said]:
+    """The teacher's logits of each text's windows; parts that are there already are read."""
     digest = hashlib.sha256(msgspec.json.encode((teacher.record.made, texts))).hexdigest()[:12]
     folder = job.folder("teacher") / digest
     folder.mkdir(parents=True, exist_ok=True)
-    network, tokenizer = load_network(teacher), teacher.tokenizer()
-    parts = []
+    network, said = load_network(teacher), list[Said]()
     for at in range(0, len(texts), PART):
         path = folder / f"{at}.npy"
+        encoded = encode(teacher.config, teacher.tokenizer(), texts[at : at + PART])
         if not path.exists():
-            ids = encode(teacher.config, tokenizer, texts[at : at + PART])
-            _save(path, logits_of(network, ids, teacher.config.pad))
+            ids = [example.ids.tolist() for one in encoded for example in one.examples]
+            _save(
+                path, np.concatenate([np.atleast_2d(x) for x in logits_of(network, ids, teacher.config.pad)])
+            )
             job.console.print(f"teacher: {min(at + PART, len(texts))} of {len(texts)} texts")
-        parts.append(torch.from_numpy(np.load(path)))
-    return torch.cat(parts)
+        said += _by_text(np.load(path), encoded, teacher.config)
+    return said
 
 
-def _save(path: Path, logits: Tensor) -> None:
+def _by_text(table: NDArray[np.float32], encoded: Sequence[Encoded], config: Config) -> list[Said]:
+    """The rows of a part as each text's windows: one row a window for classes, else one a token."""
+    classes, at, found = config.shape.head == "classify", 0, list[Said]()
+    for one in encoded:
+        windows = []
+        for example in one.examples:
+            length = 1 if classes else example.length
+            windows.append(table[at] if classes else table[at : at + length])
+            at += length
+        found.append(windows)
+    return found
+
+
+def _save(path: Path, table: NDArray[np.float32]) -> None:
     fresh = path.with_name(f"{path.stem}.new.npy")
-    np.save(fresh, logits.numpy())
+    np.save(fresh, table)
     fresh.replace(path)
 
 
-def _teacher(job: Job, section: DistilSection, start: Trained) -> Trained:
+def teacher_of(job: Job) -> Trained:
+    """The teacher; MakeError where there is none, or none for this recipe's task and labels."""
+    name = job.distil.teacher
+    teacher = load_trained(job.work / name / "finetune")
+    labels = [label.label for label in teacher.config.labels]
+    if teacher.config.task is not job.recipe.task or labels != list(job.recipe.labels):
+        raise MakeError(f'The teacher "{name}" has another task or other labels than the student.')
+    return teacher
+
+
+def _fitting_teacher(job: Job, start: Trained) -> Trained:
     """The teacher; MakeError where it was taught otherwise than it must be for this student."""
-    teacher = load_trained(job.work / section.teacher / "finetune")
-    if teacher.config.labels != start.config.labels:
-        raise MakeError(f'The teacher "{section.teacher}" has other labels than the student.')
+    name, teacher = job.distil.teacher, teacher_of(job)
     mine, other = start.record, teacher.record
     if (mine.seed, mine.validation_rows, mine.data[0].sha256) != (
         other.seed,
@@ -128,7 +166,14 @@ def _teacher(job: Job, section: DistilSection, start: Trained) -> Trained:
         other.data[0].sha256,
     ):
         raise MakeError(
-            f'The teacher "{section.teacher}" held out other rows than the student: its data, seed and '
+            f'The teacher "{name}" held out other rows than the student: its data, seed and '
             "validation count must be the same, or validation would be known to it."
+        )
+    alike = start.tokenizer().to_str() == teacher.tokenizer().to_str()
+    same_windows = start.config.shape.positions == teacher.config.shape.positions
+    if start.config.shape.head != "classify" and not (alike and same_windows):
+        raise MakeError(
+            f'The teacher "{name}" cuts texts otherwise than the student: for {start.config.task} '
+            "vocabulary and positions must be the same."
         )
     return teacher

@@ -2,99 +2,105 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from models.base import open_base
+from models.confusion import draw
 from models.costcurve import measure_cost, standard_widths
-from models.data.labelled import read_labelled
-from models.data.rows import Labelled, majority_share, seen_before
+from models.data.rows import Row, seen_before
 from models.graphs import INT8_FILE
 from models.job import Job
-from models.layout import TASK_OF_HEAD, layout_of
-from models.scores import Asked, bootstrap, calibration_error, macro_f1
+from models.layout import layout_of, tags_of
 from models.seal import seal
-from models.vocabulary import share_differing, tokenizer_of
+from models.tasks import TASKS
+from models.tasks.figures import Confusion, Figure
+from models.vocabulary import share_differing, share_unknown, tokenizer_of
 from models.workspace import Look, Record, Trained, fresh_folder, load_trained, update_record
 from server.inference.bundle import TOKENIZER_FILE, load_bundle
 from server.inference.manifest import SCHEMA, Graph, Lineage, Manifest, Quality, Terms
 from server.inference.predictor import Predictor
-from server.inference.values import Labels, Options, Text
+from server.inference.values import Answer, Text
 
-SPLIT = "dev"
 CONFUSION_FILE = "confusion.tsv"
+PICTURE_FILE = "confusion.svg"
 
 
 def run(job: Job) -> None:
     """Seal a bundle without quality, ask it, and keep bundle, quality and confusion; the look is recorded."""
-    trained = load_trained(job.trained)
+    trained, task = load_trained(job.trained), TASKS[job.recipe.task]
+    name = job.recipe.data.set
+    split = task.library.official(job.data, name)
     with fresh_folder(job.folder("evaluate")) as folder:
         manifest = _draft(job, trained, folder / "bundle")
-        rows, file = read_labelled(job.data, job.recipe.data.set, SPLIT)
-        train, _ = read_labelled(job.data, job.recipe.data.set, "train")
-        asked = ask(Predictor(load_bundle(folder / "bundle")), rows, seen_before(rows, train))
-        quality = _quality(job, rows, asked, _cut(job, trained, [row.text for row in rows]))
-        manifest = msgspec.structs.replace(manifest, quality=quality)
-        seal(folder / "bundle", manifest)
-        _write_confusion(folder / CONFUSION_FILE, [label.label for label in manifest.labels], asked)
-    _record_look(trained, asked, file.name)
+        rows, file = task.library.read(job.data, name, split)
+        train, _ = task.library.read(job.data, name, "train")
+        answers = ask(Predictor(load_bundle(folder / "bundle")), rows)
+        quality = _quality(job, rows, answers, train, f"{name} {split}")
+        quality = _with_note(quality, _cut(job, trained, [row.asked for row in rows]))
+        seal(folder / "bundle", msgspec.structs.replace(manifest, quality=quality))
+        _write_confusion(folder, task.confusion(rows, answers, list(job.recipe.labels)), manifest.title)
+    _record_look(trained, quality, file.name)
     for each in quality:
         job.console.print(f"{each.metric} {each.value:.4f} ({each.split}, n = {each.n}) {each.notes}")
 
 
-def ask(predictor: Predictor, rows: Sequence[Labelled], seen: Sequence[bool]) -> Asked:
+def ask(predictor: Predictor, rows: Sequence[Row]) -> list[Answer]:
     """The predictor's answer to every row, each text alone."""
     predictor.start()
-    found = []
-    for row in rows:
-        answer = predictor.answer(Text(row.text, row.second), Options(top_k=1))
-        assert isinstance(answer, Labels), "a classifier answers with labels. This is a bug."
-        found.append(answer.labels[0])
-    return Asked(
-        tuple(row.label for row in rows),
-        tuple(label.label for label in found),
-        np.array([label.score for label in found]),
-        np.array(seen, dtype=np.bool_),
-    )
+    return [predictor.answer(row.asked) for row in rows]
 
 
-def _quality(job: Job, rows: Sequence[Labelled], asked: Asked, notes: str) -> tuple[Quality, ...]:
-    """Accuracy on all rows, and on those whose text does not stand in train."""
-    right, split = asked.right, f"{job.recipe.data.set} {SPLIT}"
-    unseen = [row for row, seen in zip(rows, asked.seen, strict=True) if not seen]
-    whole = msgspec.structs.replace(
-        _accuracy(rows, right, split, job.recipe.seed),
-        published=job.bundle.published,
-        published_name=job.bundle.published_name,
-        notes=f"Macro F1 {macro_f1(asked.truth, asked.best):.4f}, "
-        f"calibration error {calibration_error(asked.scores, right):.4f}. {notes}",
-    )
-    rest = f"{split}, texts that do not stand in train"
-    return whole, _accuracy(unseen, right[~asked.seen], rest, job.recipe.seed)
+def _quality(
+    job: Job, rows: Sequence[Row], answers: Sequence[Answer], train: Sequence[Row], split: str
+) -> tuple[Quality, ...]:
+    """Figures on all rows, and on those whose text does not stand in train, where some do."""
+    task, seed, published = TASKS[job.recipe.task], job.recipe.seed, job.bundle.published
+    found = [
+        msgspec.structs.replace(
+            _as_quality(figure, split),
+            published=published.get(figure.metric),
+            published_name=job.bundle.published_name if figure.metric in published else None,
+        )
+        for figure in task.figures(rows, answers, train, seed)
+    ]
+    fresh = [place for place, seen in enumerate(seen_before(rows, train)) if not seen]
+    if 0 < len(fresh) < len(rows):
+        figures = task.figures([rows[i] for i in fresh], [answers[i] for i in fresh], train, seed)
+        rest = f"{split}, texts that do not stand in train"
+        found += [_as_quality(figure, rest) for figure in figures]
+    return tuple(found)
 
 
-def _accuracy(rows: Sequence[Labelled], right: NDArray[np.bool_], split: str, seed: int) -> Quality:
-    low, high = bootstrap(right, seed)
+def _as_quality(figure: Figure, split: str) -> Quality:
     return Quality(
-        metric="accuracy",
-        value=float(right.mean()),
+        metric=figure.metric,
+        value=figure.value,
         split=split,
-        n=len(right),
-        low=low,
-        high=high,
-        baseline=majority_share(rows),
-        baseline_name="always the commonest label",
+        n=figure.n,
+        low=figure.low,
+        high=figure.high,
+        baseline=figure.baseline,
+        baseline_name=figure.baseline_name,
+        notes=figure.notes,
     )
 
 
-def _cut(job: Job, trained: Trained, texts: Sequence[str]) -> str:
+def _with_note(quality: tuple[Quality, ...], note: str) -> tuple[Quality, ...]:
+    first, *rest = quality
+    return msgspec.structs.replace(first, notes=f"{first.notes} {note}"), *rest
+
+
+def _cut(job: Job, trained: Trained, asked: Sequence[Text]) -> str:
     """How far the smaller vocabulary changes the texts, in a sentence."""
+    texts = [text for each in asked for text in (each.first, each.second) if text is not None]
+    if job.recipe.vocabulary.tokens == "characters":
+        share = share_unknown(trained.tokenizer(), texts, trained.config.unknown)
+        return f"Tokens are single characters; {100 * share:.2f} % of them are unknown."
     pieces = open_base(job.recipe.base).pieces
     whole = tokenizer_of(pieces, range(len(pieces.texts)))
     share = share_differing(whole, trained.tokenizer(), texts)
@@ -110,9 +116,10 @@ def _draft(job: Job, trained: Trained, folder: Path) -> Manifest:
     manifest = Manifest(
         schema=SCHEMA,
         name=job.recipe.work,
-        task=TASK_OF_HEAD[config.shape.head],
+        task=config.task,
         title=section.title,
         labels=config.labels,
+        tags=tags_of(config),
         parameters=config.shape.parameters,
         layout=layout,
         graphs=(Graph(file=INT8_FILE, form="int8 static, 7-bit weights"),),
@@ -134,28 +141,32 @@ def _lineage(job: Job, record: Record) -> Lineage:
         made=record.made,
         data=record.data,
         versions=dict(record.versions),
-        notes=f"{len(record.epochs)} epochs over {record.rows} rows; best accuracy {record.best:.4f} on "
-        f"{record.validation_rows} validation rows held out of train.",
+        notes=f"{len(record.epochs)} epochs over {record.rows} rows; best {TASKS[job.recipe.task].metric} "
+        f"{record.best:.4f} on {record.validation_rows} validation rows held out of train.",
     )
 
 
-def _record_look(trained: Trained, asked: Asked, split: str) -> None:
+def _record_look(trained: Trained, quality: Sequence[Quality], split: str) -> None:
     look = Look(
         split=split,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         why="evaluation of the int8 bundle",
-        rows=len(asked.right),
-        accuracy=float(asked.right.mean()),
-        unseen_rows=int((~asked.seen).sum()),
-        unseen_accuracy=float(asked.right[~asked.seen].mean()),
+        rows=quality[0].n,
+        figures={f"{each.metric}, {each.split}": each.value for each in quality},
     )
     record = msgspec.structs.replace(trained.record, looks=(*trained.record.looks, look))
     update_record(trained, record)
 
 
-def _write_confusion(path: Path, labels: Sequence[str], asked: Asked) -> None:
-    """A table, a line a true label, a column an answered one."""
-    pairs = Counter(zip(asked.truth, asked.best, strict=True))
-    lines = ["\t".join(["true \\ answered", *labels])]
-    lines += ["\t".join([truth, *(str(pairs[truth, best]) for best in labels)]) for truth in labels]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def _write_confusion(folder: Path, confusion: Confusion | None, title: str) -> None:
+    """A table, a line a true label, a column an answered one; and a picture where matplotlib is installed."""
+    if confusion is None:
+        return
+    lines = ["\t".join(["true \\ answered", *confusion.answered])]
+    lines += [
+        "\t".join([true, *map(str, counts)])
+        for true, counts in zip(confusion.true, confusion.counts.tolist(), strict=True)
+    ]
+    (folder / CONFUSION_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if find_spec("matplotlib"):
+        draw(confusion, title, folder / PICTURE_FILE)

@@ -12,37 +12,41 @@ import torch
 from torch import Tensor, nn
 
 from models.data.rows import majority_share
-from models.infer import load_network, padded
+from models.infer import load_network, logits_of, padded
 from models.job import Job
 from models.loop import Progressed, Run
-from models.losses import hard_loss
+from models.losses import choices_of, hard_loss, targets_of
 from models.network import Encoder
 from models.recipe import Section
-from models.task_data import Rows, Split, encode_rows, split_of
+from models.task_data import Exam, Examples, Split, exam_of, examples_of, split_of
 from models.workspace import Trained, load_trained, save_trained, versions_here
-from server.inference.manifest import DataDigest
 
 
-class Classifier:
-    """Learns labels by cross-entropy; scored by accuracy."""
+class Fitting:
+    """Learns targets by cross-entropy; scored by the task's own score on rows held out."""
 
-    def __init__(self, network: Encoder, rows: Rows, validation: Rows, pad: int, smoothing: float) -> None:
+    def __init__(self, network: Encoder, examples: Examples, exam: Exam, smoothing: float) -> None:
         self.network: nn.Module = network
-        self.rows, self.validation, self.pad, self.smoothing = rows, validation, pad, smoothing
-        self.targets = torch.tensor(rows.targets)
+        self.examples, self.exam, self.smoothing = examples, exam, smoothing
+        self.head, self.pad, self.asked = exam.config.shape.head, exam.config.pad, exam.ids
 
     def lengths(self) -> list[int]:
         """Tokens of each row."""
-        return [len(ids) for ids in self.rows.ids]
+        return [len(ids) for ids in self.examples.ids]
+
+    def choices(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The network's choices for these rows, and what they should be."""
+        ids, mask = padded([self.examples.ids[row] for row in rows], self.pad)
+        targets = targets_of([self.examples.targets[row] for row in rows])
+        return choices_of(self.head, self.network(ids, mask).float(), mask), targets
 
     def loss(self, rows: Sequence[int]) -> Tensor:
         """Mean cross-entropy of these rows."""
-        logits = self.network(*padded([self.rows.ids[row] for row in rows], self.pad))
-        return hard_loss(logits.float(), self.targets[list(rows)], self.smoothing)
+        return hard_loss(*self.choices(rows), self.smoothing)
 
     def score(self, network: nn.Module) -> float:
-        """Accuracy (0..1) on validation."""
-        return self.validation.accuracy(network, self.pad)
+        """The task's score (0..1) on validation."""
+        return self.exam.score(logits_of(network, self.asked, self.pad))
 
 
 def run(job: Job) -> Trained:
@@ -50,12 +54,11 @@ def run(job: Job) -> Trained:
     section = job.recipe.finetune
     torch.manual_seed(job.recipe.seed)
     start, split = load_trained(job.folder("base")), split_of(job)
-    if not split.file.published:
-        job.console.print(f"note: {split.file.path} is not the published version of {job.recipe.data.set}")
     network, tokenizer = load_network(start, section.dropout), start.tokenizer()
-    train = encode_rows(start.config, tokenizer, split.train)
-    validation = encode_rows(start.config, tokenizer, split.validation)
-    learner = Classifier(network, train, validation, start.config.pad, section.smoothing)
+    examples = examples_of(start.config, tokenizer, split.train)
+    learner = Fitting(
+        network, examples, exam_of(start.config, tokenizer, split.validation), section.smoothing
+    )
     checkpoints = checkpoint_folder(job, "finetune", section, start)
     done = Run(learner, section, checkpoints, job.recipe.seed, job.console).train()
     return save_result(job, "finetune", start, network, done, split)
@@ -71,18 +74,18 @@ def save_result(
     job: Job, stage: str, start: Trained, network: Encoder, done: Progressed, split: Split
 ) -> Trained:
     """Write the trained network with a record of how it came about."""
-    file, rows = split.file, len(split.train)
+    classes = start.config.shape.head == "classify"
     record = msgspec.structs.replace(
         start.record,
         recipe_sha256=job.recipe_sha256,
         stage=stage,
         commit=job.commit,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        data=(DataDigest(source=file.source, file=file.name, sha256=file.sha256, rows=rows),),
+        data=split.files,
         versions=versions_here(),
-        rows=rows,
+        rows=len(split.train),
         validation_rows=len(split.validation),
-        majority=majority_share(split.validation),
+        majority=majority_share(split.validation) if classes else 0.0,
         best=done.best,
         epochs=tuple(done.epochs),
         looks=(),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.network import Encoder
@@ -29,12 +31,16 @@ def padded(ids: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def logits_of(network: nn.Module, ids: Sequence[Sequence[int]], pad: int, rows: int = 64) -> Tensor:
-    """Logits [texts, outputs] of a text classifier in the texts' order; float32, batches of like length."""
+def logits_of(
+    network: nn.Module, ids: Sequence[Sequence[int]], pad: int, rows: int = 64
+) -> list[NDArray[np.float32]]:
+    """Logits of each window in order, [outputs] or [length, outputs]; float32, batches of like length."""
     network.eval()
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    parts = [
-        network(*padded([ids[i] for i in order[at : at + rows]], pad)) for at in range(0, len(ids), rows)
-    ]
-    made = torch.cat(parts)
-    return made[torch.argsort(torch.tensor(order))]
+    made: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(ids)
+    for at in range(0, len(ids), rows):
+        places = order[at : at + rows]
+        logits = network(*padded([ids[i] for i in places], pad)).numpy()
+        for place, own in zip(places, logits, strict=True):
+            made[place] = own if own.ndim == 1 else own[: len(ids[place])]
+    return made

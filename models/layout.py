@@ -1,4 +1,4 @@
-"""How a house-made network takes a text: one window between start and end. Training and serving share it."""
+"""The server's encoder and decoder around a network that is being made: training and serving share them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
+from models.tasks import TASKS
 from models.workspace import Config
+from server.inference.check import PAIRED
+from server.inference.decoding import Decoder, decoder_for
 from server.inference.encoding import Encoder
-from server.inference.manifest import Layout
-from server.inference.values import Task, Text
-
-TASK_OF_HEAD = {"classify": Task.CLASSIFY, "tokens": Task.NER, "spans": Task.QA}
+from server.inference.manifest import SCHEMA, CostCurve, Graph, Layout, Lineage, Manifest, Terms
+from server.inference.values import Encoded, Text
 
 
 def layout_of(config: Config) -> Layout:
     """The layout of the network's inputs; windows are as long as its positions and overlap by a quarter."""
     return Layout(
         prefix=(config.start,),
-        middle=(),
+        middle=(config.end, config.end) if config.task in PAIRED else (),
         suffix=(config.end,),
         pad=config.pad,
         max_length=config.shape.positions,
@@ -26,7 +27,33 @@ def layout_of(config: Config) -> Layout:
     )
 
 
-def encode(config: Config, tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Ids of each text's first window, by the server's own encoder, start and end included."""
-    encoder = Encoder(tokenizer, TASK_OF_HEAD[config.shape.head], layout_of(config))
-    return [encoder.encode(Text(text)).examples[0].ids.tolist() for text in texts]
+def encode(config: Config, tokenizer: Tokenizer, texts: Sequence[Text]) -> list[Encoded]:
+    """Each text in windows, by the server's own encoder, special tokens included."""
+    encoder = Encoder(tokenizer, config.task, layout_of(config))
+    return [encoder.encode(text) for text in texts]
+
+
+def tags_of(config: Config) -> tuple[str, ...]:
+    """The tags of a tagger in the order of its outputs; none for other tasks."""
+    labels = [label.label for label in config.labels]
+    return TASKS[config.task].outputs(labels) if config.shape.head == "tokens" else ()
+
+
+def decoder_of(config: Config) -> Decoder:
+    """The server's decoder for a network that has no bundle yet."""
+    manifest = Manifest(
+        schema=SCHEMA,
+        name="unpacked",
+        task=config.task,
+        title="unpacked",
+        labels=config.labels,
+        tags=tags_of(config),
+        parameters=config.shape.parameters,
+        layout=layout_of(config),
+        graphs=(Graph(file="", form=""),),
+        cost=CostCurve(machine="", rows=(1,), widths=(config.shape.positions,), seconds=((1.0,),)),
+        files=(),
+        lineage=Lineage(base="", recipe="", recipe_sha256="", seed=0, commit="", made=""),
+        terms=Terms(name="", text="", commercial_use=None),
+    )
+    return decoder_for(manifest)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 import torch
+from msgspec import UNSET
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
@@ -214,14 +215,23 @@ class Run:
 def _optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019); norms and biases do not decay, the head has a rate of its own."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        rate = section.head_rate if name.startswith("head.") else section.rate
+    named = list(network.named_parameters())
+    layers = 1 + max((_layer(name) for name, _ in named), default=0)
+    for name, parameter in named:
+        lower = 1.0 if section.layer_rate is UNSET else section.layer_rate ** (layers - 1 - _layer(name))
+        rate = section.head_rate if name.startswith("head.") else section.rate * lower
         decay = section.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     settings = [
         {"params": group, "lr": rate, "weight_decay": decay} for (rate, decay), group in groups.items()
     ]
     return torch.optim.AdamW(settings, betas=(0.9, 0.98), eps=1e-6, fused=True)
+
+
+def _layer(name: str) -> int:
+    """The layer that a parameter belongs to; -1 for the embedding."""
+    parts = name.split(".")
+    return int(parts[1]) if parts[0] == "layers" else -1
 
 
 def _progress(console: Console) -> Progress:

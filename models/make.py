@@ -8,9 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from models import distil, evaluate, finetune, graphs, pack, start
+from models.data.texts import check_texts
 from models.errors import MakeError
 from models.job import Job
 from models.recipe import Recipe, read_recipe
+from models.task_data import split_of
+from models.tasks import TASKS
 from models.workspace import commit_here
 
 STAGES: Mapping[str, Callable[[Job], object]] = {
@@ -35,6 +38,7 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
         if name not in stages:
             raise MakeError(f'Recipe "{read.name}" has no stage "{name}"; it has {", ".join(stages)}.')
     job = Job(read, digest, commit_here(), data, work, console)
+    check(job)
     again = False
     for name in stages:
         again = again or name == first
@@ -46,6 +50,18 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
             again = True  # what stands on an older result of this stage is out of date
         if name == last:
             break
+
+
+def check(job: Job) -> None:
+    """Read all data that the recipe names, and its teacher: MakeError now rather than after hours."""
+    names = [*job.recipe.vocabulary.texts, *(job.recipe.distil.texts if job.recipe.distil else ())]
+    for name in names:
+        check_texts(job.data, name)
+    split_of(job)
+    library, name = TASKS[job.recipe.task].library, job.recipe.data.set
+    library.read(job.data, name, library.official(job.data, name))
+    if job.recipe.distil:
+        distil.teacher_of(job)
 
 
 def stages_of(recipe: Recipe) -> list[str]:

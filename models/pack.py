@@ -9,7 +9,6 @@ from models.job import Job
 from models.seal import seal_with_golden
 from models.workspace import fresh_folder
 from server.inference.bundle import load_bundle
-from server.inference.values import Text
 
 MOST_BYTES = 12_000_000
 MOST_PARAMETERS = 12_000_000
@@ -17,11 +16,10 @@ MOST_PARAMETERS = 12_000_000
 
 def run(job: Job) -> None:
     """The folder `pack/NAME`; MakeError where the bundle is larger than what may ship."""
-    texts = [Text(text) for text in job.bundle.golden]
     with fresh_folder(job.folder("pack")) as folder:
         target = folder / job.recipe.work
         shutil.copytree(job.folder("evaluate") / "bundle", target)
-        bundle = seal_with_golden(target, load_bundle(target).manifest, texts)
+        bundle = seal_with_golden(target, load_bundle(target).manifest, job.bundle.texts())
         size = sum(path.stat().st_size for path in target.iterdir())
         if size > MOST_BYTES or bundle.manifest.parameters > MOST_PARAMETERS:
             raise MakeError(

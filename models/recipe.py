@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from models.errors import MakeError
+from server.inference.check import PAIRED
+from server.inference.values import Task, Text
 
 Positive = Annotated[int, Meta(ge=1)]
 Rate = Annotated[float, Meta(gt=0, le=1)]
@@ -23,16 +25,28 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DataSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The labelled set, and how many of its train rows are held out for validation."""
+    """The labelled set, and how many of its train texts (contexts) are held out for validation.
+
+    `also` says how many train rows of other sets are learnt besides, without texts that the first set holds
+    out or is measured on; `swapped` has each pair learnt the other way round too.
+    """
 
     set: str
     validation: Positive
     limit: Positive | None = None  # so many train rows only, for trying a recipe out
+    # What is UNSET does not stand in a checkpoint's name: runs from before it was thought of go on.
+    also: Mapping[str, Positive] | UnsetType = UNSET
+    swapped: bool | UnsetType = UNSET
 
 
 class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pieces to keep: `texts` weighs a piece's uses in each set; characters seen `rare` times stay."""
+    """Pieces to keep: `texts` weighs a piece's uses in each set; characters seen `rare` times stay.
 
+    With `tokens = "characters"` only pieces of a single character are kept, so that no token's edge can fall
+    inside an entity.
+    """
+
+    tokens: Literal["pieces", "characters"] = "pieces"
     size: Positive
     rare: Positive
     texts: Mapping[str, float]
@@ -48,7 +62,11 @@ class NetworkSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run of the loop: AdamW, warm-up then linear decay, early stopping on validation."""
+    """One run of the loop: AdamW, warm-up then linear decay, early stopping on validation.
+
+    `layer_rate` multiplies the rate once for each layer that stands above (Howard and Ruder 2018,
+    arXiv 1801.06146): 1 is one rate for all.
+    """
 
     epochs: Positive
     tokens_a_batch: Positive = 1024
@@ -62,6 +80,7 @@ class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     patience: Positive = 2
     bfloat16: bool = True
     checkpoint_seconds: Annotated[float, Meta(ge=0)] = 120.0
+    layer_rate: Rate | UnsetType = UNSET
 
 
 class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,28 +106,32 @@ class QuantiseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 class BundleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the bundle says of itself.
 
-    `golden` are texts of our own, asked at every start; `published` is a figure (0..1)
-    from the literature to set beside the bundle's own.
+    `golden` are texts (or pairs; or question and context) of our own, asked at every start; `published`
+    are figures (0..1) by metric from the literature to set beside the bundle's own.
     """
 
     title: str
-    golden: tuple[str, ...]
+    golden: tuple[str | tuple[str, str], ...]
     terms_name: str
     terms: str
     commercial_use: bool | None = None  # left out where nobody knows
-    published: Annotated[float, Meta(ge=0, le=1)] | None = None
+    published: Mapping[str, Annotated[float, Meta(ge=0, le=1)]] = {}
     published_name: str | None = None
+
+    def texts(self) -> list[Text]:
+        """The golden texts as the server is asked them."""
+        return [Text(each) if isinstance(each, str) else Text(*each) for each in self.golden]
 
 
 class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of a recipe; `labels` maps each label to the name that people read."""
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    task: Literal["classify"]
+    task: Task
     seed: int
     base: str
     work: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    labels: Mapping[str, str]
+    labels: Mapping[str, str] = {}
     data: DataSection
     vocabulary: VocabularySection
     network: NetworkSection
@@ -131,9 +154,46 @@ def read_recipe(name: str) -> tuple[Recipe, str]:
         recipe = msgspec.toml.decode(text, type=Recipe)
     except msgspec.DecodeError as error:
         raise MakeError(f'Recipe "{name}": {error}.') from error
-    if not recipe.labels:
-        raise MakeError(f'Recipe "{name}" names no labels.')
+    problem = next(filter(None, (rule(recipe) for rule in (_labels, _golden, _training, _data, _distil))), "")
+    if problem:
+        raise MakeError(f'Recipe "{name}" {problem}')
     return recipe, hashlib.sha256(text.encode()).hexdigest()
+
+
+def _labels(recipe: Recipe) -> str:
+    if recipe.task is Task.QA:
+        return "names labels, but question answering has none." if recipe.labels else ""
+    return "" if recipe.labels else "names no labels."
+
+
+def _golden(recipe: Recipe) -> str:
+    texts = recipe.bundle.texts() if recipe.bundle else []
+    if any((text.second is not None) is not (recipe.task in PAIRED) for text in texts):
+        return (
+            f"has golden texts of another form: {recipe.task} takes {1 + (recipe.task in PAIRED)} texts each."
+        )
+    return ""
+
+
+def _training(recipe: Recipe) -> str:
+    sections = [recipe.finetune] + ([recipe.distil.training] if recipe.distil else [])
+    if recipe.task is Task.QA and any(section.smoothing for section in sections):
+        return "smooths labels, which cannot be done for places in a text."
+    return ""
+
+
+def _data(recipe: Recipe) -> str:
+    if recipe.data.swapped is True and recipe.task is not Task.PAIR:
+        return "swaps pairs, but its task is not pair."
+    return ""
+
+
+def _distil(recipe: Recipe) -> str:
+    if recipe.distil and recipe.distil.texts and recipe.task in PAIRED:
+        return (
+            f"has raw texts for the teacher, but the task {recipe.task} takes two texts that belong together."
+        )
+    return ""
 
 
 def _text_of(name: str) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Head = Literal["classify", "tokens", "spans"]
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -27,7 +29,7 @@ class Shape:
     outputs: int
     activation: Literal["relu", "gelu"] = "relu"
     pooling: Literal["mean", "cls"] = "mean"
-    head: Literal["classify", "tokens", "spans"] = "classify"
+    head: Head = "classify"
     eps: float = 1e-12
 
     @property

@@ -12,7 +12,8 @@ from models.data.texts import read_texts
 from models.errors import MakeError
 from models.job import Job
 from models.shape import Shape
-from models.vocabulary import Vocabulary, count_characters, count_pieces, cut, tokenizer_of
+from models.tasks import TASKS
+from models.vocabulary import Vocabulary, count_characters, count_pieces, cut, cut_to_characters, tokenizer_of
 from models.workspace import Config, Record, Trained, save_trained, versions_here
 from server.inference.manifest import LabelName
 
@@ -22,7 +23,7 @@ def run(job: Job) -> Trained:
     base = open_base(job.recipe.base)
     _check_layers(job, base)
     vocabulary = _vocabulary(job, base)
-    shape = _shape(job, base)
+    shape = _shape(job, vocabulary, base)
     config = _config(job, vocabulary, base, shape)
     record = Record(
         recipe=job.recipe.name,
@@ -60,28 +61,34 @@ def _vocabulary(job: Job, base: Base) -> Vocabulary:
         for piece, count in count_pieces(whole, texts).items():
             uses[piece] += round(weight * count)
         characters.update(count_characters(whole, texts))
-    return cut(base.pieces, uses, characters, job.recipe.vocabulary.size, job.recipe.vocabulary.rare)
+    section = job.recipe.vocabulary
+    if section.tokens == "characters":
+        return cut_to_characters(base.pieces, characters, section.size, section.rare)
+    return cut(base.pieces, uses, characters, section.size, section.rare)
 
 
-def _shape(job: Job, base: Base) -> Shape:
-    network = job.recipe.network
+def _shape(job: Job, vocabulary: Vocabulary, base: Base) -> Shape:
+    network, task = job.recipe.network, TASKS[job.recipe.task]
     return Shape(
-        vocab=job.recipe.vocabulary.size,
+        vocab=len(vocabulary.kept),
         hidden=base.shape.hidden,
         layers=len(network.layers),
         heads=base.shape.heads,
         ffn=base.shape.ffn,
         positions=network.positions,
-        outputs=len(job.recipe.labels),
+        outputs=len(task.outputs(list(job.recipe.labels))),
         activation=network.activation,
         pooling=network.pooling,
+        head=task.head,
     )
 
 
 def _config(job: Job, vocabulary: Vocabulary, base: Base, shape: Shape) -> Config:
     start, pad, end, unknown = (vocabulary.kept.index(i) for i in base.pieces.specials)
     labels = tuple(LabelName(label=label, name=name) for label, name in job.recipe.labels.items())
-    return Config(shape=shape, labels=labels, start=start, pad=pad, end=end, unknown=unknown)
+    return Config(
+        task=job.recipe.task, shape=shape, labels=labels, start=start, pad=pad, end=end, unknown=unknown
+    )
 
 
 def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict[str, Floats]:

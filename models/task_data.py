@@ -4,59 +4,128 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
+import numpy as np
+from msgspec import UNSET
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch import nn
 
-from models.data.labelled import read_labelled
-from models.data.rows import Labelled, split_off, without_repeats
+from models.data.rows import Row, seen_before, split_off, without_repeats
 from models.data.sets import DataFile
 from models.errors import MakeError
-from models.infer import logits_of
 from models.job import Job
-from models.layout import encode
+from models.layout import decoder_of, encode
+from models.recipe import Recipe
+from models.tasks import TASKS
 from models.workspace import Config
+from server.inference.manifest import DataDigest
+from server.inference.values import Encoded, Options
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows to learn from, rows held out of them, and the file they came from."""
+    """Rows to learn from, rows held out of them, and the files they came from."""
 
-    train: list[Labelled]
-    validation: list[Labelled]
-    file: DataFile
+    train: list[Any]  # all of the task's own kind of Row
+    validation: list[Any]
+    files: tuple[DataDigest, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Encoded rows: ids with start and end, and the index of each row's label."""
+class Examples:
+    """What a network learns from: the ids of every window of every text, and what to say of each.
+
+    `windows` counts the windows of each text.
+    """
 
     ids: list[list[int]]
-    targets: list[int]
+    targets: list[list[int]]
+    windows: list[int]
 
-    def accuracy(self, network: nn.Module, pad: int) -> float:
-        """Share (0..1) of rows whose best label is theirs."""
-        best = logits_of(network, self.ids, pad).argmax(1)
-        return float((best == torch.tensor(self.targets)).float().mean())
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """Rows held out, as the server would be asked them."""
+
+    config: Config
+    rows: Sequence[Any]
+    encoded: Sequence[Encoded]
+
+    @property
+    def ids(self) -> list[list[int]]:
+        """Of every window of every text, in order."""
+        return [example.ids.tolist() for encoded in self.encoded for example in encoded.examples]
+
+    def score(self, logits: Sequence[NDArray[np.float32]]) -> float:
+        """The task's score (0..1) of the windows' logits, by the server's decoder."""
+        decoder, left = decoder_of(self.config), iter(logits)
+        answers = [
+            decoder.decode(encoded, [next(left) for _ in encoded.examples], Options())
+            for encoded in self.encoded
+        ]
+        return TASKS[self.config.task].score(self.rows, answers)
 
 
 def split_of(job: Job) -> Split:
-    """Train rows without repeats, less those held out by the recipe's seed."""
-    rows, file = read_labelled(job.data, job.recipe.data.set, "train")
-    unique = without_repeats(rows)
-    train, validation = split_off(unique, job.recipe.data.validation, job.recipe.seed)
+    """Train rows without repeats, less those held out by the recipe's seed, with those of other sets."""
+    recipe, section, library = job.recipe, job.recipe.data, TASKS[job.recipe.task].library
+    rows, file = library.read(job.data, section.set, "train")
+    unique = _usable(recipe, rows, file)
+    train, validation = split_off(unique, section.validation, recipe.seed)
     if not train or not validation:
-        raise MakeError(
-            f"{file.path} has {len(unique)} rows: too few to hold out {job.recipe.data.validation}."
-        )
-    return Split(train[: job.recipe.data.limit], validation, file)
+        raise MakeError(f"{file.path} has {len(unique)} rows: too few to hold out {section.validation}.")
+    train = train[: section.limit]
+    files = [_digest(file, len(train))]
+    if section.also is not UNSET:
+        known = [*validation, *_official(job)]
+        for name, count in section.also.items():
+            rows, file = library.sample(job.data, name, count, recipe.seed)
+            unique = _usable(recipe, rows, file)
+            found = [row for row, seen in zip(unique, seen_before(unique, known), strict=True) if not seen]
+            train += found
+            files.append(_digest(file, len(found)))
+    if section.swapped is True:
+        train += [row.swapped for row in train]
+    return Split(train, validation, tuple(files))
 
 
-def encode_rows(config: Config, tokenizer: Tokenizer, rows: Sequence[Labelled]) -> Rows:
-    """Rows as the network takes them; MakeError where a label is not one of the recipe's."""
-    index = {label.label: place for place, label in enumerate(config.labels)}
-    for row in rows:
-        if row.label not in index:
-            raise MakeError(f'The data holds the label "{row.label}", which the recipe does not name.')
-    return Rows(encode(config, tokenizer, [row.text for row in rows]), [index[row.label] for row in rows])
+def _official(job: Job) -> list[Row]:
+    """The official splits' rows: not to be learnt from, wherever else they stand."""
+    library, name = TASKS[job.recipe.task].library, job.recipe.data.set
+    splits = [split for split in library.splits(job.data, name) if split != "train"]
+    return [row for split in splits for row in library.read(job.data, name, split)[0]]
+
+
+def _usable(recipe: Recipe, rows: Sequence[Any], file: DataFile) -> list[Any]:
+    """Rows without repeats that can be learnt; MakeError for a label that the recipe does not name."""
+    task, labels = TASKS[recipe.task], list(recipe.labels)
+    for number, row in enumerate(rows, 1):
+        unknown = task.unknown(row, labels)
+        if unknown:
+            raise MakeError(
+                f'{file.path}, row {number}: the label "{unknown}" is none that the recipe names '
+                f"({', '.join(labels)})."
+            )
+    return without_repeats(row for row in rows if task.learnable(row))
+
+
+def _digest(file: DataFile, rows: int) -> DataDigest:
+    return DataDigest(source=file.source, file=file.name, sha256=file.sha256, rows=rows)
+
+
+def examples_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Examples:
+    """Rows as the network takes them."""
+    task, labels = TASKS[config.task], [label.label for label in config.labels]
+    ids, targets, windows = [], [], []
+    for row, encoded in zip(rows, encode(config, tokenizer, [row.asked for row in rows]), strict=True):
+        windows.append(len(encoded.examples))
+        for example in encoded.examples:
+            ids.append(example.ids.tolist())
+            targets.append(task.target(row, encoded, example, labels))
+    return Examples(ids, targets, windows)
+
+
+def exam_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Exam:
+    """Rows to be scored by."""
+    return Exam(config, rows, encode(config, tokenizer, [row.asked for row in rows]))

@@ -26,10 +26,11 @@ class Vocabulary:
     tokenizer: Tokenizer
 
 
-def tokenizer_of(pieces: Pieces, kept: Sequence[int]) -> Tokenizer:
+def tokenizer_of(pieces: Pieces, kept: Sequence[int], *, word_start: bool = True) -> Tokenizer:
     """A Unigram tokenizer (Kudo 2018) over the pieces `kept`, in that order; it adds no special tokens.
 
-    Text is normalised as the base does it: NFKC, control characters to spaces, runs of spaces to one.
+    Text is normalised as the base does it: NFKC, control characters to spaces, runs of spaces to one. The
+    base puts a mark before the first word; where `word_start` is false only spaces become that mark.
     """
     special = set(pieces.specials)
     table = [(pieces.texts[i], SPECIAL_SCORE if i in special else round(pieces.scores[i], 4)) for i in kept]
@@ -37,7 +38,8 @@ def tokenizer_of(pieces: Pieces, kept: Sequence[int]) -> Tokenizer:
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
     )
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    scheme = "always" if word_start else "never"
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=scheme)
     return tokenizer
 
 
@@ -80,6 +82,16 @@ def cut(
     return Vocabulary(kept, tokenizer_of(pieces, kept))
 
 
+def cut_to_characters(pieces: Pieces, characters: Mapping[str, int], size: int, rare: int) -> Vocabulary:
+    """At most `size` pieces of one character each: ASCII, and what is seen `rare` times or more, by use."""
+    special = set(pieces.specials)
+    single = {text: i for i, text in enumerate(pieces.texts) if len(text) == 1 and i not in special}
+    wanted = [c for c in single if c in ASCII or c == "▁" or characters.get(c, 0) >= rare]
+    by_use = sorted(wanted, key=lambda c: (c not in ASCII and c != "▁", -characters.get(c, 0), single[c]))
+    kept = (*pieces.specials, *(single[c] for c in by_use[: size - len(special)]))
+    return Vocabulary(kept, tokenizer_of(pieces, kept, word_start=False))
+
+
 def is_chinese(character: str) -> bool:
     """Whether this is a CJK unified ideograph, of any block."""
     return unicodedata.name(character, "").startswith("CJK UNIFIED")
@@ -89,6 +101,12 @@ def share_differing(one: Tokenizer, other: Tokenizer, texts: Sequence[str]) -> f
     """Share of `texts` (0..1) that the two cut differently; an unknown differs from any piece."""
     first, second = _pieces_of(one, texts), _pieces_of(other, texts)
     return sum(a != b for a, b in zip(first, second, strict=True)) / len(texts)
+
+
+def share_unknown(tokenizer: Tokenizer, texts: Sequence[str], unknown: int) -> float:
+    """Share (0..1) of the tokens of `texts` that are unknown."""
+    counts = count_pieces(tokenizer, texts)
+    return counts[unknown] / max(counts.total(), 1)
 
 
 def _pieces_of(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[str | None]]:

@@ -25,13 +25,15 @@ from tokenizers import Tokenizer
 from models.errors import MakeError
 from models.shape import Shape
 from server.inference.manifest import DataDigest, LabelName
+from server.inference.values import Task
 
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-class Config(Struct, frozen=True, kw_only=True):
-    """What is needed to run the weights: geometry, labels in the order of the outputs, special ids."""
+class Config(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is needed to run the weights: task, geometry, labels (of entities: types), special ids."""
 
+    task: Task = Task.CLASSIFY
     shape: Shape
     labels: tuple[LabelName, ...]
     start: int
@@ -41,15 +43,13 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 class Look(Struct, frozen=True, kw_only=True):
-    """One look at an official split: when, why, and the accuracies (0..1) that were seen."""
+    """One look at an official split: when, why, and the figures (0..1) that were seen, by their name."""
 
     split: str
     when: str
     why: str
     rows: int
-    accuracy: float
-    unseen_rows: int
-    unseen_accuracy: float
+    figures: Mapping[str, float] = {}
 
 
 class Epoch(Struct, frozen=True, kw_only=True):

@@ -1,32 +1,54 @@
-"""Readers of the sets whose rows are a text and a label. A broken row stops with its file and line."""
+"""Readers of the sets whose rows are a text or two and a label. A broken row stops with file and line."""
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from models.data.library import Library
 from models.data.rows import Labelled
-from models.data.sets import DataFile, data_file
 from models.errors import MakeError
 
-Split = str
+REVIEWS = {"1": "positive", "0": "negative"}
+PAIRS = {"1": "same", "0": "different"}
 
 
-def _jsonl(path: Path, text_field: str, label_field: str) -> Iterator[Labelled]:
-    with path.open(encoding="utf-8") as lines:
+def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each line's number and JSON object; MakeError where a line is none."""
+    with path.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
-                text, label = row[text_field], row[label_field]
-            except (ValueError, KeyError, TypeError) as error:
-                raise MakeError(
-                    f'{path}, line {number}: no JSON object with "{text_field}" and "{label_field}".'
-                ) from error
-            yield _checked(path, number, text, label)
+            except ValueError as error:
+                raise MakeError(f"{path}, line {number}: no JSON object ({error}).") from error
+            if not isinstance(row, dict):
+                raise MakeError(f"{path}, line {number}: no JSON object.")
+            yield number, row
 
 
-def _tsv(path: Path) -> Iterator[Labelled]:
+def checked(path: Path, number: int, value: object, what: str) -> str:
+    """`value`, if it is a text that is not blank; MakeError with file and line otherwise."""
+    if not isinstance(value, str) or not value.strip():
+        raise MakeError(f"{path}, line {number}: the {what} is missing, empty or no text.")
+    return value
+
+
+def _named(path: Path, number: int, label: str, names: Mapping[str, str]) -> str:
+    if label not in names:
+        raise MakeError(f'{path}, line {number}: the label "{label}" is none of {", ".join(names)}.')
+    return names[label]
+
+
+def _tnews(path: Path) -> Iterator[Labelled]:
+    for number, row in json_rows(path):
+        text = checked(path, number, row.get("sentence"), '"sentence"')
+        yield Labelled(text, checked(path, number, row.get("label_desc"), '"label_desc"'))
+
+
+def _reviews_tsv(path: Path) -> Iterator[Labelled]:
     with path.open(encoding="utf-8-sig") as lines:
         if next(lines, "").rstrip("\r\n") != "label\ttext_a":
             raise MakeError(f'{path}, line 1: the header should be "label", a tab, "text_a".')
@@ -34,37 +56,63 @@ def _tsv(path: Path) -> Iterator[Labelled]:
             label, tab, text = line.rstrip("\r\n").partition("\t")
             if not tab:
                 raise MakeError(f"{path}, line {number}: no tab between label and text.")
-            yield _checked(path, number, text, label)
+            yield Labelled(checked(path, number, text, "text"), _named(path, number, label, REVIEWS))
 
 
-def _checked(path: Path, number: int, text: object, label: object) -> Labelled:
-    if not isinstance(text, str) or not text.strip():
-        raise MakeError(f"{path}, line {number}: the text is empty or no text.")
-    if not isinstance(label, str) or not label:
-        raise MakeError(f"{path}, line {number}: the label is empty or no text.")
-    return Labelled(text, label)
+def _online_shopping(path: Path) -> Iterator[Labelled]:
+    """One review has no text and is left out."""
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        rows = csv.reader(lines)
+        if next(rows, []) != ["cat", "label", "review"]:
+            raise MakeError(f'{path}, line 1: the header should be "cat,label,review".')
+        for row in rows:
+            if len(row) != 3:
+                raise MakeError(f"{path}, line {rows.line_num}: {len(row)} columns in the place of 3.")
+            label = _named(path, rows.line_num, row[1], REVIEWS)
+            if row[2].strip():
+                yield Labelled(row[2].strip("\ufeff"), label)
 
 
-def _tnews(path: Path) -> Iterator[Labelled]:
-    return _jsonl(path, "sentence", "label_desc")
+def _afqmc(path: Path) -> Iterator[Labelled]:
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            parts = line.rstrip("\r\n").split("\t")
+            if len(parts) != 3:
+                raise MakeError(f"{path}, line {number}: {len(parts)} columns in the place of 3.")
+            first, second = (checked(path, number, part, "text") for part in parts[:2])
+            yield Labelled(first, _named(path, number, parts[2], PAIRS), second)
 
 
-READERS: Mapping[str, tuple[Callable[[Path], Iterator[Labelled]], Mapping[Split, str]]] = {
-    "tnews": (_tnews, {"train": "train.json", "dev": "dev.json"}),
-    "chnsenticorp": (_tsv, {"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"}),
-    "book_review": (_tsv, {"train": "train.tsv", "dev": "dev.tsv"}),
-}
+def _jsonl(path: Path) -> Iterator[Labelled]:
+    for number, row in json_rows(path):
+        yield Labelled(
+            checked(path, number, row.get("text"), '"text"'),
+            checked(path, number, row.get("label"), '"label"'),
+        )
 
 
-def read_labelled(data: Path, name: str, split: Split) -> tuple[list[Labelled], DataFile]:
-    """The rows of one split of set `name`, in the file's order and with its repeats."""
-    if name not in READERS:
-        raise MakeError(f'"{name}" has no text and label a row; such sets are {", ".join(sorted(READERS))}.')
-    reader, files = READERS[name]
-    if split not in files:
-        raise MakeError(f'"{name}" has no split "{split}"; it has {", ".join(files)}.')
-    file = data_file(data, name, files[split])
-    rows = list(reader(file.path))
-    if not rows:
-        raise MakeError(f"{file.path} holds no rows.")
-    return rows, file
+def _pair_jsonl(path: Path) -> Iterator[Labelled]:
+    for number, row in json_rows(path):
+        first, second, label = (
+            checked(path, number, row.get(field), f'"{field}"') for field in ("text", "text_pair", "label")
+        )
+        yield Labelled(first, label, second)
+
+
+_TRAIN_DEV = {"train": "train.tsv", "dev": "dev.tsv"}
+
+LABELLED = Library(
+    "a text and a label",
+    {
+        "tnews": (_tnews, {"train": "train.json", "dev": "dev.json"}),
+        "chnsenticorp": (_reviews_tsv, {**_TRAIN_DEV, "test": "test.tsv"}),
+        "online_shopping": (_online_shopping, {"train": "online_shopping_10_cats.csv"}),
+        "book_review": (_reviews_tsv, _TRAIN_DEV),
+    },
+    {".jsonl": _jsonl},
+)
+PAIRED = Library(
+    "two texts and a label",
+    {"afqmc": (_afqmc, {"train": "train.txt", "dev": "dev.txt"})},
+    {".jsonl": _pair_jsonl},
+)

@@ -25,13 +25,16 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file of a set as found: `published` says whether it is the published version, byte for byte."""
+    """A file of a set as found.
+
+    `published` says whether it is the published version, byte for byte; None for a user's own file.
+    """
 
     source: str
     name: str
     path: Path
     sha256: str
-    published: bool
+    published: bool | None
 
 
 SETS: Mapping[str, DataSet] = {
@@ -143,11 +146,23 @@ def known_set(name: str) -> DataSet:
     return SETS[name]
 
 
-def data_file(data: Path, name: str, file: str) -> DataFile:
-    """The file `file` of set `name` under the folder `data`, digested; MakeError where it is missing."""
+def found_file(data: Path, name: str, file: str) -> Path:
+    """The file `file` of set `name` under the folder `data`; MakeError where it is missing."""
     known = known_set(name)
     path = data / name / file
     if not path.is_file():
         raise MakeError(f"{path} is missing: it is part of {name}, published as {known.source}.")
+    return path
+
+
+def data_file(data: Path, name: str, file: str) -> DataFile:
+    """The file `file` of set `name` under the folder `data`, digested; MakeError where it is missing."""
+    known, path = known_set(name), found_file(data, name, file)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return DataFile(known.source, f"{name}/{file}", path, digest, digest == known.files.get(file))
+
+
+def own_file(name: str, path: Path) -> DataFile:
+    """A file of a user's own set `name`, digested."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return DataFile("own data", f"{name}/{path.name}", path, digest, None)

@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from models.data.sets import data_file
+from models.data.labelled import json_rows
+from models.data.sets import found_file
+from models.data.tagged import TAGGED
 from models.errors import MakeError
+
+_FIELDS = ("text", "text_pair")
 
 
 def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - parsed JSON of any form
@@ -74,13 +78,36 @@ READERS: Mapping[str, Mapping[str, Callable[[Path], Iterator[str]]]] = {
 }
 
 
+OWN: Mapping[str, Callable[[Path], Iterator[str]]] = {
+    ".jsonl": lambda path: (row[field] for _, row in json_rows(path) for field in _FIELDS if row.get(field)),
+    ".conll": lambda path: (row.text for row in TAGGED.own[".conll"](path)),
+    ".json": _squad,
+}
+"""Of a user's own set only the train file is read."""
+
+
 def read_texts(data: Path, name: str) -> Iterator[str]:
     """Every text of set `name` that may be learnt from, stripped; blank ones are left out."""
-    if name not in READERS:
-        raise MakeError(f'"{name}" gives no raw texts; such sets are {", ".join(sorted(READERS))}.')
-    for file, reader in READERS[name].items():
-        path = data_file(data, name, file).path
+    for path, reader in _files(data, name):
         try:
             yield from (text.strip() for text in reader(path) if text.strip())
-        except (ValueError, KeyError, TypeError) as error:
-            raise MakeError(f"{path} cannot be read as {name} is published: {error!r}.") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MakeError(f"{path} cannot be read as raw texts: {error!r}.") from error
+
+
+def check_texts(data: Path, name: str) -> None:
+    """MakeError where set `name` is unknown or a file of it is missing."""
+    _files(data, name)
+
+
+def _files(data: Path, name: str) -> list[tuple[Path, Callable[[Path], Iterator[str]]]]:
+    if name in READERS:
+        return [(found_file(data, name, file), reader) for file, reader in READERS[name].items()]
+    own = [(data / name / f"train{ending}", reader) for ending, reader in OWN.items()]
+    found = [(path, reader) for path, reader in own if path.is_file()]
+    if not found:
+        raise MakeError(
+            f'"{name}" gives no raw texts: {data / name} holds no train{", train".join(OWN)}, and the known '
+            f"sets that do are {', '.join(sorted(READERS))}."
+        )
+    return found

@@ -143,3 +143,106 @@ def write_recipe(folder: Path, base: Path, epochs: int = 6) -> Path:
     path = folder / "tiny.toml"
     path.write_text(RECIPE.format(base=base, epochs=epochs), encoding="utf-8")
     return path
+
+
+def _run(topic: str, random_: random.Random) -> str:
+    return "".join(random_.choices(TOPICS[topic], k=random_.randint(2, 4)))
+
+
+def _filler(random_: random.Random, most: int = 5) -> str:
+    return "".join(random_.choices(FILLER, k=random_.randint(2, most)))
+
+
+def _write_lines(folder: Path, name: str, files: dict[str, list[str]]) -> None:
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    for file, lines in files.items():
+        (folder / name / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_entities(folder: Path, train: int = 200, dev: int = 30, seed: int = 0) -> Path:
+    """A cluener2020 folder: an entity is a run of one topic's characters, with ends inclusive as there."""
+    random_ = random.Random(seed)
+    lines = []
+    for _ in range(train + dev):
+        topic, before, after = random_.choice(list(TOPICS)), _filler(random_), _filler(random_)
+        name = _run(topic, random_)
+        label = {topic: {name: [[len(before), len(before) + len(name) - 1]]}}
+        lines.append(json.dumps({"text": before + name + after, "label": label}, ensure_ascii=False))
+    _write_lines(folder, "cluener2020", {"train.json": lines[:train], "dev.json": lines[train:]})
+    return folder
+
+
+def write_pairs(folder: Path, train: int = 240, dev: int = 40, seed: int = 0) -> Path:
+    """An afqmc folder: two texts count as the same where both are on sports."""
+    random_ = random.Random(seed)
+    lines = []
+    for _ in range(train + dev):
+        topics = random_.choices([*TOPICS, "news_sports"], k=2)
+        texts = [_run(topic, random_) + _filler(random_, 3) for topic in topics]
+        lines.append("\t".join([*texts, str(int(set(topics) == {"news_sports"}))]))
+    _write_lines(folder, "afqmc", {"train.txt": lines[:train], "dev.txt": lines[train:]})
+    return folder
+
+
+def write_questions(folder: Path, train: int = 200, dev: int = 30, seed: int = 0) -> Path:
+    """A cmrc2018 folder: the answer is the run of topic characters in the context; one place is wrong."""
+    random_ = random.Random(seed)
+    made = []
+    for number in range(train + dev):
+        before, answer = _filler(random_, 20), _run(random_.choice(list(TOPICS)), random_)
+        place = len(before) if number else 0
+        answers = [{"text": answer, "answer_start": place}]
+        made.append(
+            {
+                "context": before + answer + _filler(random_, 20),
+                "qas": [{"question": "说了一些" + _filler(random_, 3), "answers": answers}],
+            }
+        )
+    _write_lines(
+        folder,
+        "cmrc2018",
+        {
+            file: [json.dumps({"data": [{"paragraphs": part}]}, ensure_ascii=False)]
+            for file, part in (("train.json", made[:train]), ("dev.json", made[train:]))
+        },
+    )
+    return folder
+
+
+TASKS = {
+    "ner": {
+        'task = "classify"': 'task = "ner"',
+        'set = "tnews"': 'set = "cluener2020"',
+        "[vocabulary]": '[vocabulary]\ntokens = "characters"',
+        "texts = {{ tnews = 1 }}": "texts = {{ cluener2020 = 1 }}",
+        "rate = 3e-3": "rate = 3e-3\nlayer_rate = 0.9",
+    },
+    "pair": {
+        'task = "classify"': 'task = "pair"',
+        'set = "tnews"': 'set = "afqmc"\nswapped = false',
+        "texts = {{ tnews = 1 }}": "texts = {{ afqmc = 1 }}",
+        '["今天的足球比赛", "银行的股票基金"]': '[["今天的足球", "足球比赛"], ["足球", "银行股票"]]',
+        "news_sports =": "same =",
+        "news_finance =": "different =",
+    },
+    "qa": {
+        'task = "classify"': 'task = "qa"',
+        'set = "tnews"': 'set = "cmrc2018"',
+        "texts = {{ tnews = 1 }}": "texts = {{ cmrc2018 = 1 }}",
+        "positions = 16": "positions = 32",
+        '["今天的足球比赛", "银行的股票基金"]': '[["说了一些", "今天我们足球说了很好"]]',
+        '[labels]\nnews_sports = "体育"\nnews_finance = "财经"\n': "",
+    },
+}
+"""What a recipe of another task says in the place of the classifier's lines."""
+
+
+def write_task_recipe(folder: Path, base: Path, task: str, epochs: int = 8) -> Path:
+    """The recipe of another task as a file."""
+    text = RECIPE
+    for ours, theirs in TASKS[task].items():
+        assert ours in text, ours
+        text = text.replace(ours, theirs)
+    path = folder / f"{task}.toml"
+    path.write_text(text.format(base=base, epochs=epochs).replace('"tiny"', f'"{task}"'), encoding="utf-8")
+    return path

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.labelled import read_labelled
+from models.data.labelled import LABELLED
 from models.data.rows import Labelled, majority_share, seen_before, split_off, without_repeats
 from models.data.sets import SETS, data_file
 from models.data.texts import read_texts
@@ -60,7 +60,7 @@ def test_the_majority_share():
 
 
 def test_tnews_rows_are_sentence_and_described_label(tmp_path):
-    rows, file = read_labelled(kit.write_data(tmp_path), "tnews", "train")
+    rows, file = LABELLED.read(kit.write_data(tmp_path), "tnews", "train")
     assert len(rows) == 241
     assert {row.label for row in rows} == set(kit.TOPICS)
     assert not file.published
@@ -68,34 +68,34 @@ def test_tnews_rows_are_sentence_and_described_label(tmp_path):
 
 def test_review_rows_are_read_past_header_and_byte_order_mark(tmp_path):
     write(tmp_path, "chnsenticorp", "train.tsv", '﻿label\ttext_a\n1\t好"\t用\n0\t不好\n')
-    rows, _ = read_labelled(tmp_path, "chnsenticorp", "train")
-    assert rows == [Labelled('好"\t用', "1"), Labelled("不好", "0")]
+    rows, _ = LABELLED.read(tmp_path, "chnsenticorp", "train")
+    assert rows == [Labelled('好"\t用', "positive"), Labelled("不好", "negative")]
 
 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
         ("{", "no JSON object"),
-        ('{"sentence": "x"}', "no JSON object"),
+        ('{"sentence": "x"}', 'the "label_desc" is missing'),
         ("[]", "no JSON object"),
-        ('{"sentence": " ", "label_desc": "a"}', "text is empty"),
-        ('{"sentence": "x", "label_desc": 3}', "label is empty"),
+        ('{"sentence": " ", "label_desc": "a"}', 'the "sentence" is missing, empty'),
+        ('{"sentence": "x", "label_desc": 3}', 'the "label_desc" is missing, empty'),
     ],
 )
 def test_a_broken_row_is_named_with_file_and_line(tmp_path, line, why):
     good = json.dumps({"sentence": "好", "label_desc": "a"})
     write(tmp_path, "tnews", "train.json", f"{good}\n{line}\n")
     with pytest.raises(MakeError, match=rf"train\.json, line 2: .*{why}"):
-        read_labelled(tmp_path, "tnews", "train")
+        LABELLED.read(tmp_path, "tnews", "train")
 
 
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(MakeError, match=r"train\.json is missing"):
-        read_labelled(tmp_path, "tnews", "train")
+        LABELLED.read(tmp_path, "tnews", "train")
     with pytest.raises(MakeError, match='no split "test"'):
-        read_labelled(tmp_path, "tnews", "test")
-    with pytest.raises(MakeError, match="no text and label a row"):
-        read_labelled(tmp_path, "c3", "train")
+        LABELLED.read(tmp_path, "tnews", "test")
+    with pytest.raises(MakeError, match="is no known set with a text and a label a row"):
+        LABELLED.read(tmp_path, "c3", "train")
     with pytest.raises(MakeError, match="is not known"):
         data_file(tmp_path, "mystery", "x")
 
@@ -119,7 +119,7 @@ def test_the_files_are_the_published_ones(name):
 
 @needs_data
 def test_tnews_traps():
-    train, _ = read_labelled(REAL, "tnews", "train")
-    dev, _ = read_labelled(REAL, "tnews", "dev")
+    train, _ = LABELLED.read(REAL, "tnews", "train")
+    dev, _ = LABELLED.read(REAL, "tnews", "dev")
     assert (len(train), len({row.text for row in train}), len(dev)) == (53360, 49726, 10000)
     assert sum(seen_before(dev, train)) >= 1099

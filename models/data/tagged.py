@@ -1,0 +1,111 @@
+"""Readers of the sets whose rows are a text and its entities. A broken row stops with its file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from models.data.labelled import checked, json_rows
+from models.data.library import Library
+from models.data.rows import Mention, Tagged
+from models.errors import MakeError
+from server.errors import BadBundle
+from server.inference.decoding.tags import Tag, parsed
+
+
+def _cluener(path: Path) -> Iterator[Tagged]:
+    """CLUENER's form: by type and surface, ends inclusive."""
+    for number, row in json_rows(path):
+        text = checked(path, number, row.get("text"), '"text"')
+        try:
+            mentions = tuple(sorted(_inclusive(row["label"])))
+            broken = [
+                surface
+                for surfaces in row["label"].values()
+                for surface, places in surfaces.items()
+                for start, end in places
+                if text[start : end + 1] != surface
+            ]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise MakeError(
+                f'{path}, line {number}: "label" is not {{type: {{text: [[start, end]]}}}}.'
+            ) from error
+        if broken:
+            raise MakeError(f'{path}, line {number}: "{broken[0]}" does not stand where the row says.')
+        yield Tagged(text, mentions)
+
+
+def _inclusive(label: Mapping[str, Mapping[str, Any]]) -> Iterator[Mention]:
+    for type_, surfaces in label.items():
+        for places in surfaces.values():
+            for start, end in places:
+                yield Mention(start, end + 1, type_)
+
+
+def _jsonl(path: Path) -> Iterator[Tagged]:
+    """The form of the server's own answers: entities with type, start and end (exclusive)."""
+    for number, row in json_rows(path):
+        text = checked(path, number, row.get("text"), '"text"')
+        try:
+            mentions = tuple(
+                sorted(Mention(each["start"], each["end"], each["type"]) for each in row["entities"])
+            )
+            lawful = all(0 <= each.start < each.end <= len(text) and each.type for each in mentions)
+        except (KeyError, TypeError) as error:
+            raise MakeError(
+                f'{path}, line {number}: "entities" is not a list of {{"type", "start", "end"}}.'
+            ) from error
+        if not lawful:
+            raise MakeError(
+                f"{path}, line {number}: an entity lies outside the text of {len(text)} characters."
+            )
+        yield Tagged(text, mentions)
+
+
+def _conll(path: Path) -> Iterator[Tagged]:
+    """CoNLL's form: a token and its tag (the last column) a line, an empty line after each text."""
+    tokens: list[tuple[str, Tag]] = []
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            parts = line.split()
+            if parts and not line.startswith("-DOCSTART-"):
+                tokens.append(_token(path, number, parts))
+            elif tokens:
+                yield _joined(tokens)
+                tokens = []
+    if tokens:
+        yield _joined(tokens)
+
+
+def _token(path: Path, number: int, parts: list[str]) -> tuple[str, Tag]:
+    if len(parts) < 2:
+        raise MakeError(f"{path}, line {number}: no tag beside the token.")
+    try:
+        return parts[0], parsed(parts[-1])
+    except BadBundle as error:
+        raise MakeError(f"{path}, line {number}: {error.message}") from error
+
+
+def _joined(tokens: list[tuple[str, Tag]]) -> Tagged:
+    """One text of its tokens, with spaces between ASCII ones; a stray I begins an entity."""
+    text, last = "", Tag("O", "")
+    mentions: list[Mention] = []
+    for token, tag in tokens:
+        if text and text[-1].isascii() and token[0].isascii():
+            text += " "
+        start = len(text)
+        text += token
+        if tag.part in ("I", "E") and last.part in ("B", "I") and last.type == tag.type:
+            mentions[-1] = Mention(mentions[-1].start, len(text), tag.type)
+        elif tag.part != "O":
+            mentions.append(Mention(start, len(text), tag.type))
+        last = tag
+    return Tagged(text, tuple(mentions))
+
+
+TAGGED = Library(
+    "a text and entities",
+    {"cluener2020": (_cluener, {"train": "train.json", "dev": "dev.json"})},
+    {".jsonl": _jsonl, ".conll": _conll},
+)

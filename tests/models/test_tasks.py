@@ -1,0 +1,97 @@
+"""The other tasks, each made through every stage from tiny data, and answered by the server's predictor."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from models.make import make
+from models.workspace import load_trained
+from server.inference.bundle import load_bundle
+from server.inference.predictor import Predictor
+from server.inference.values import Text
+from tests.kit import making_kit as kit
+
+WRITE = {"ner": kit.write_entities, "pair": kit.write_pairs, "qa": kit.write_questions}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A function that makes a task once and gives the folder of its work."""
+    folder, done = tmp_path_factory.mktemp("tasks"), {}
+    base = kit.write_base(folder / "tiny.bin")
+
+    def of(task):
+        if task not in done:
+            WRITE[task](folder / "data")
+            recipe = kit.write_task_recipe(folder, base, task)
+            make(str(recipe), folder / "data", folder / "work", Console(file=io.StringIO()))
+            done[task] = folder / "work" / task
+        return done[task]
+
+    return of
+
+
+def predictor_of(work):
+    predictor = Predictor(load_bundle(work / "pack" / work.name))
+    predictor.start()
+    return predictor
+
+
+@pytest.mark.parametrize(
+    ("task", "metrics", "least"),
+    [("ner", ["micro F1", "macro F1"], 0.8), ("pair", ["accuracy"], 0.8), ("qa", ["F1", "EM"], 0.5)],
+)
+def test_the_bundle_says_how_good_it_is_beside_a_baseline(made, task, metrics, least):
+    quality = load_bundle(made(task) / "pack" / task).manifest.quality
+    assert [each.metric for each in quality][: len(metrics)] == metrics
+    assert quality[0].value >= max(least, quality[0].baseline)
+    assert all(each.low <= each.value <= each.high and each.baseline is not None for each in quality)
+    (look,) = load_trained(made(task) / "finetune").record.looks
+    assert list(look.figures.values()) == [each.value for each in quality]
+
+
+def test_entities_are_found_with_characters_as_tokens(made):
+    predictor = predictor_of(made("ner"))
+    (entity,) = predictor.answer(Text("今天我们说足球比赛很好")).entities
+    assert (entity.type, entity.name, entity.text) == ("news_sports", "体育", "足球比赛")
+    tokens = predictor.encode(Text("足球 AB足球")).examples[0].ids
+    assert len(tokens) == len("足球 AB足球") + 2
+    assert "unknown" in predictor.bundle.manifest.quality[0].notes
+
+
+def test_pairs_stand_with_two_separators_between(made):
+    predictor = predictor_of(made("pair"))
+    layout = predictor.bundle.manifest.layout
+    assert layout.middle == (layout.suffix[0], layout.suffix[0])
+    assert predictor.answer(Text("足球比赛", "比赛进球")).labels[0].label == "same"
+    assert predictor.answer(Text("银行股票", "股票基金银行")).labels[0].name == "财经"
+
+
+def test_answers_are_cut_from_long_contexts(made):
+    predictor = predictor_of(made("qa"))
+    assert not predictor.bundle.manifest.labels
+    context = "今天我们的消息说了一些事情在北京上海" + "足球比赛" + "很好今天我们的消息说了一些事情"
+    assert len(predictor.encode(Text("说了一些", context)).examples) > 1
+    (answer,) = predictor.answer(Text("说了一些", context)).answers
+    assert answer.text
+    assert answer.text in "足球比赛"
+
+
+@pytest.mark.parametrize("task", ["ner", "pair"])
+def test_what_was_taken_for_what_is_a_table_and_a_picture(made, task):
+    pytest.importorskip("matplotlib")
+    folder = made(task) / "evaluate"
+    rows = [line.split("\t") for line in (folder / "confusion.tsv").read_text("utf-8").splitlines()]
+    assert rows[0][1:] == [row[0] for row in rows[1:]]
+    assert "</svg>" in (folder / "confusion.svg").read_text("utf-8")
+
+
+def test_a_question_whose_answer_stands_nowhere_is_not_learnt(made):
+    record = load_trained(made("qa") / "finetune").record
+    assert record.rows + record.validation_rows == 199
