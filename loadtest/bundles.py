@@ -111,6 +111,14 @@ def find_bundles(paths: Sequence[Path]) -> list[Bundle]:
     return [read_bundle(folder) for folder in found]
 
 
+def together(bundles: Sequence[Bundle], folder: Path) -> Path:
+    """A folder with links to the bundles, for one server to serve them all."""
+    folder.mkdir(parents=True)
+    for bundle in bundles:
+        (folder / bundle.name).symlink_to(bundle.folder.resolve(), target_is_directory=True)
+    return folder
+
+
 def work_folder() -> Path:
     """Where what was built is kept: QINGMO_WORK, else the user's cache folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -120,11 +128,13 @@ def work_folder() -> Path:
 def bert_base(student: Bundle, form: str) -> Bundle:
     """A BERT-base-shaped bundle (12 layers, 768 wide) with the student's tokens, built once and kept.
 
+    Its name tells whose task it has, so that one server can hold several.
+
     Raises:
         StartFailed: `qingmo-models bert-base` failed.
     """
-    name = f"bert-base-{form}-{_key(student, form)}"
-    folder = work_folder() / "loadtest" / name / "bert-base"
+    key = f"bert-base-{form}-{_key(student, form)}"
+    folder = work_folder() / "loadtest" / key / f"bert-base-{student.name}"
     if not (folder / "bundle.json").is_file():
         _build(student, form, folder)
     return read_bundle(folder)
@@ -140,9 +150,9 @@ def _key(student: Bundle, form: str) -> str:
 def _build(student: Bundle, form: str, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-        fresh = Path(name) / "bert-base"
+        fresh = Path(name) / folder.name
         command = [sys.executable, "-m", "models.cli", "bert-base", "--out", str(fresh)]
-        command += ["--tokenizer-from", str(student.folder), "--form", form]
+        command += ["--tokenizer-from", str(student.folder), "--form", form, "--name", folder.name]
         try:
             done = subprocess.run(
                 command, cwd=ROOT, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False

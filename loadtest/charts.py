@@ -16,7 +16,7 @@ from loadtest.results import Comparison, Result
 from loadtest.summary import claims
 
 INK = "#123456"
-COLOURS = ("#0f8b8d", "#d1495b", "#edae49", "#6a4c93", "#5f7367", "#3d6fb4")
+COLOURS = ("#0f8b8d", "#d1495b", "#edae49", "#6a4c93", "#5f7367", "#3d6fb4", "#8c564b", "#9a9a3c")
 SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "qingmo",
@@ -62,7 +62,7 @@ def speedups(result: Result) -> str:
     backed = [
         (f"{comparison.name}: {claim.what}\nover {claim.over}", claim)
         for comparison in result.comparisons
-        for claim in claims(comparison)
+        for claim in claims(comparison, result.method.bound_ms)
         if claim.holds
     ]
     if not backed:
@@ -98,7 +98,7 @@ def latency_curves(comparison: Comparison, bound_ms: float) -> str:
                 axes.plot(
                     *zip(*points, strict=True),
                     "o-",
-                    color=COLOURS[place],
+                    color=COLOURS[place % len(COLOURS)],
                     markersize=3,
                     linewidth=1,
                     label=label,
@@ -126,7 +126,7 @@ def cumulative(comparison: Comparison) -> str:
                 axes.plot(
                     np.median(found, axis=0)[order],
                     np.asarray(LEVELS)[order] * 100,
-                    color=COLOURS[place],
+                    color=COLOURS[place % len(COLOURS)],
                     label=name,
                 )
         axes.set(xscale="log", xlabel="ms", ylabel="% of lone requests answered", ylim=(0, 101))

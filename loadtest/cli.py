@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -12,19 +10,17 @@ from typing import Annotated
 import msgspec
 import typer
 
-from loadtest import flags, report, tables
+from loadtest import bench, flags, report, tables
 from loadtest.bundles import ZOO, find_bundles
-from loadtest.compare import Bench
 from loadtest.driver import Driver, prepared
 from loadtest.errors import LoadtestError
 from loadtest.load import Kind, Load, Plan
 from loadtest.process import share_cores
 from loadtest.results import read, write_text
-from loadtest.settings import TIMINGS, Effort, Settings
 from loadtest.soak import Soak, Soaked, Storm
 from loadtest.target import SERVE, Serving, Target
 from loadtest.terminal import console, one_sentence, progress, show
-from loadtest.workload import Task, calls_of, rows_of
+from loadtest.workload import Task, Workload, calls_of, rows_of, texts_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -38,6 +34,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
     rate: flags.Rate = 0.0,
     seconds: flags.Seconds = 10.0,
     warmup: flags.Warmup = 2.0,
+    workload: flags.Lengths = Workload.TITLES,
     data: flags.Data = None,
     seed: flags.Seed = 0,
     out: flags.LoadOut = None,
@@ -45,10 +42,11 @@ def run(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
     """Drive a server that is already running, and print its throughput, latency and errors."""
     kind = Kind.OPEN if rate else Kind.LONE if connections == 1 else Kind.CLOSED
     with one_sentence(), tempfile.TemporaryDirectory() as name:
+        calls = calls_of(task, texts_of(task, workload, data, seed), model, seed)
         plan = Plan(
             kind=kind,
             url=url,
-            calls=prepared(calls_of(task, rows_of(task, data), model, seed), Path(name), "run"),
+            calls=prepared(calls, Path(name), "run"),
             seconds=seconds,
             warmup=warmup,
             connections=connections,
@@ -69,69 +67,8 @@ def _require_answers(load: Load) -> None:
         raise LoadtestError("No request was answered.")
 
 
-@app.command()
-def compare(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
-    bundle: flags.Bundles = None,
-    out: flags.Out = Path("bench/result.json"),
-    quick: flags.Quick = False,
-    thorough: flags.Thorough = False,
-    rounds: flags.Rounds = 0,
-    connections: flags.Tried = "",
-    against: flags.Against = "fp32",
-    versus: flags.Versus = None,
-    threads: flags.Threads = 1,
-    bound_ms: flags.Bound = 50.0,
-    engine: flags.Engine = True,
-    data: flags.Data = None,
-    seed: flags.Seed = 0,
-    serve: flags.Serve = SERVE,
-) -> None:
-    """Measure bundles against BERT-base on the same server and cores, the sides in turn."""
-    effort = Effort.THOROUGH if thorough else Effort.QUICK if quick else Effort.NORMAL
-    settings = Settings(
-        bundles=tuple(bundle or [ZOO]),
-        out=out,
-        timing=TIMINGS[effort].changed(rounds, tuple(map(int, _listed(connections)))),
-        command=shlex.join(["qingmo-loadtest", *sys.argv[1:]]),
-        data=data,
-        threads=threads,
-        bound_ms=bound_ms,
-        seed=seed,
-        serve=serve,
-        references=tuple(_listed(against)),
-        versus=tuple(versus or ()),
-        engine=engine,
-    )
-    with one_sentence():
-        compare_and_show(settings)
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def compare_and_show(settings: Settings) -> None:
-    """Runs a comparison; what is finished is shown and written, however it ends."""
-    with tempfile.TemporaryDirectory() as name, progress() as shown:
-        line = shown.add_task("starting", total=None)
-        bench = Bench(settings, Path(name), lambda step: shown.update(line, description=step))
-        try:
-            bench.run()
-        finally:
-            shown.stop()
-            if any(comparison.turns for comparison in bench.result.comparisons):
-                _print(bench, settings.out)
-    if bench.result.errors:
-        raise LoadtestError(f"{bench.result.errors} requests failed; see the rounds in {settings.out}.")
-
-
-def _print(bench: Bench, out: Path) -> None:
-    for comparison in bench.result.comparisons:
-        for table in tables.of_comparison(comparison, bench.result.method.bound_ms):
-            show(table)
-    show(tables.ceiling(bench.result))
-    written = report.write(bench.result, out)
-    console.print(f"Written: {out}, {written[0]}, {written[1]}", soft_wrap=True)
+app.command()(bench.compare)
+app.command()(bench.peers)
 
 
 @app.command()

@@ -1,63 +1,66 @@
-"""Which sides are compared, in which order: in turn over several rounds, every finished one kept."""
+"""Runs the planned comparisons: sides in turn over several rounds, every finished one kept."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import itertools
 import shlex
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from loadtest.bundles import Bundle, bert_base, find_bundles
+from loadtest.bundles import bert_base, find_bundles, together
 from loadtest.ceiling import ceilings
 from loadtest.driver import Driver, prepared
 from loadtest.load import Call
 from loadtest.machine import Machine, this_machine
 from loadtest.measure import engine_figures
+from loadtest.plan import Entry, Planned, planned
 from loadtest.process import Cores, share_cores
-from loadtest.results import SCHEMA, Comparison, Method, Result, Side, save
+from loadtest.results import COMPARE, SCHEMA, Comparison, Engine, Method, Result, Side, save
+from loadtest.scorecard import scorecard
 from loadtest.settings import Settings
 from loadtest.target import Serving, Target
-from loadtest.turns import Runner, Say, Turns
-from loadtest.workload import calls_of, rows_of
+from loadtest.turns import Asked, Runner, Say, Turns
 
-SAME_TOKENS = "the same tokens on all sides"
 BUSY = 0.5
-OWN_TOKENS = "each side with its own tokenizer"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A bundle under the name that the report gives it."""
-
-    name: str
-    bundle: Bundle
+LIMIT_CONNECTIONS = 32
 
 
 class Bench:
-    """One run of a comparison over all given bundles. `say` hears each step as it begins."""
+    """One run of all comparisons. `say` hears each step as it begins.
+
+    Raises:
+        LoadtestError: A bundle or the texts cannot be read.
+    """
 
     def __init__(self, settings: Settings, folder: Path, say: Say) -> None:
+        students, others = find_bundles(settings.bundles), find_bundles(settings.versus)
+        self._planned = list(planned(settings, students, others))
+        sides = sum(
+            1 + len(plan.others) + len(settings.references) * plan.references for plan in self._planned
+        )
+        settings = dataclasses.replace(settings, timing=settings.timing.fitted(sides))
         self._settings, self._folder, self._say = settings, folder, say
         self._cores = share_cores(settings.threads)
         self._driver = Driver(self._cores.load, folder)
         self._turns = Turns(settings, self._cores, self._driver, say)
-        self._logs = itertools.count()
+        self._numbers = itertools.count()
         machine = this_machine()
         self.result = Result(
             schema=SCHEMA,
+            kind=COMPARE,
             made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             complete=False,
             machine=machine,
-            method=_method(settings, self._cores),
+            method=method_of(settings, self._cores),
             ceilings=(),
             comparisons=(),
-            notes=tuple(_notes(self._cores, machine)),
+            notes=tuple(notes_of(self._cores, machine)),
         )
 
     def run(self) -> Result:
@@ -66,42 +69,40 @@ class Bench:
         Raises:
             LoadtestError: A server, a generator or the disk failed.
         """
-        students, others = find_bundles(self._settings.bundles), find_bundles(self._settings.versus)
         timing = self._settings.timing
         if timing.tune_seconds:
             self._say("the generator's own ceiling")
             found = ceilings(self._driver, self._cores.server, self._folder, timing.tune_seconds)
             self.result = msgspec.structs.replace(self.result, ceilings=found)
-        for student in students:
-            for heading, rivals in headings(student, others):
-                made = self._references(student) if heading == SAME_TOKENS else ()
-                self._compare(student, [*made, *rivals], heading)
+        for plan in self._planned:
+            self._compare(plan, [plan.first, *self._references(plan), *plan.others])
         self.result = msgspec.structs.replace(self.result, complete=True)
         save(self.result, self._settings.out)
         return self.result
 
-    def _references(self, student: Bundle) -> Iterator[Entry]:
-        for form in self._settings.references:
-            self._say(f"BERT-base {form} with {student.name}'s tokens")
-            yield Entry(f"BERT-base {form}", bert_base(student, form))
+    def _references(self, plan: Planned) -> Iterator[Entry]:
+        for form in self._settings.references if plan.references else ():
+            self._say(f"BERT-base {form} with the tokens of {plan.name}")
+            made = tuple(bert_base(student, form) for student in plan.first.bundles)
+            yield Entry(f"BERT-base {form}", made, self._settings.timing.run_limits)
 
-    def _compare(self, student: Bundle, others: Sequence[Entry], heading: str) -> None:
-        rows = rows_of(student.task, self._settings.data)
-        calls = calls_of(student.task, rows, None, self._settings.seed)
+    def _compare(self, plan: Planned, entries: Sequence[Entry]) -> None:
+        texts = [row for rows in plan.rows for row in rows]
         comparison = Comparison(
-            name=student.name,
-            task=student.task.value,
-            heading=heading,
-            texts=len(rows),
-            mean_chars=statistics.fmean(sum(map(len, row)) for row in rows),
+            name=plan.name,
+            task=plan.task,
+            heading=plan.heading,
+            texts=len(texts),
+            mean_chars=statistics.fmean(sum(map(len, row)) for row in texts),
             source=self._settings.data.name if self._settings.data else "the committed samples",
             sides=(),
         )
-        with self._running([Entry(student.name, student), *others], calls) as runners:
+        with contextlib.ExitStack() as stack:
+            runners = [self._started(plan, entry, stack) for entry in entries]
             comparison = msgspec.structs.replace(comparison, sides=tuple(runner.side for runner in runners))
             for number in range(1, self._settings.timing.rounds + 1):
                 for runner in runners:
-                    self._say(f"{student.name}: round {number}, {runner.side.name}")
+                    self._say(f"{plan.name}: round {number}, {runner.side.name}")
                     turn = self._turns.turn(number, runner)
                     comparison = msgspec.structs.replace(comparison, turns=(*comparison.turns, turn))
                     self._keep(comparison)
@@ -109,58 +110,69 @@ class Bench:
     def _keep(self, comparison: Comparison) -> None:
         key = (comparison.name, comparison.heading)
         finished = tuple(kept for kept in self.result.comparisons if (kept.name, kept.heading) != key)
-        self.result = msgspec.structs.replace(self.result, comparisons=(*finished, comparison))
+        comparisons = (*finished, comparison)
+        card = scorecard(comparisons, self._settings.formula)
+        self.result = msgspec.structs.replace(self.result, comparisons=comparisons, scorecard=card)
         save(self.result, self._settings.out)
 
-    @contextlib.contextmanager
-    def _running(self, entries: Sequence[Entry], calls: Sequence[Call]) -> Iterator[list[Runner]]:
-        """All servers up, on the same cores; only one is asked at a time, and the others sleep meanwhile."""
-        path = prepared(calls, self._folder, "calls")
-        with contextlib.ExitStack() as stack:
-            runners = []
-            for entry in entries:
-                runner = self._started(entry, stack, path, calls if entry is entries[0] else ())
-                runners.append(self._turns.tuned(runner))
-            yield runners
+    def _started(self, plan: Planned, entry: Entry, stack: contextlib.ExitStack) -> Runner:
+        """Up until the stack is closed, and tuned; only one is asked at a time, and the others sleep."""
+        calls = plan.calls(entry, self._settings.seed)
+        path = prepared(calls, self._folder, f"{next(self._numbers)}")
+        serving = self._serving(entry)
+        engine = self._engine(serving, entry, calls) if entry is plan.first else None
+        limit = self._best_limit(serving, entry, path)
+        target = stack.enter_context(self._target(dataclasses.replace(serving, max_run_ms=limit), entry))
+        side = _side(entry, target, engine)
+        return self._turns.tuned(Runner(side, Asked(target, path)))
 
-    def _started(
-        self, entry: Entry, stack: contextlib.ExitStack, path: str, measured: Sequence[Call]
-    ) -> Runner:
-        settings, bundle = self._settings, entry.bundle
-        folder, cores = bundle.folder.parent, self._cores.server
-        serving = Serving(settings.serve, folder, bundle.name, settings.threads, cores, patient=True)
-        engine = None
-        if settings.engine and measured:
-            self._say(f"{entry.name}: the engine alone")
-            engine = engine_figures(serving, measured)
+    def _serving(self, entry: Entry) -> Serving:
+        folder = entry.bundles[0].folder.parent
+        if len(entry.bundles) > 1:
+            folder = together(entry.bundles, self._folder / f"{next(self._numbers)}-bundles")
+        names = ",".join(bundle.name for bundle in entry.bundles)
+        settings = self._settings
+        return Serving(settings.serve, folder, names, settings.threads, self._cores.server, patient=True)
+
+    def _engine(self, serving: Serving, entry: Entry, calls: Sequence[Call]) -> Engine | None:
+        if not self._settings.engine or len(entry.bundles) > 1:
+            return None
+        self._say(f"{entry.name}: the engine alone")
+        return engine_figures(serving, calls)
+
+    def _best_limit(self, serving: Serving, entry: Entry, calls: str) -> float:
+        """The longest run with which the server answers most, of those to try."""
+        tried = dict.fromkeys(entry.limits, 0.0)
+        for limit in tried if len(tried) > 1 else ():
+            self._say(f"{entry.name}: {f'runs up to {limit:.0f} ms' if limit else 'runs as it chooses'}")
+            with self._target(dataclasses.replace(serving, max_run_ms=limit), entry) as target:
+                tried[limit] = self._turns.tried(Asked(target, calls), LIMIT_CONNECTIONS).throughput
+        return max(tried, key=lambda limit: tried[limit])
+
+    def _target(self, serving: Serving, entry: Entry) -> Target:
         self._say(f"{entry.name}: starting the server")
-        log = self._folder / f"{next(self._logs)}-{bundle.name}.log"
-        target = stack.enter_context(Target(serving, log))
-        side = Side(
-            name=entry.name,
-            bundle=bundle.name,
-            version=bundle.version,
-            form=bundle.form,
-            parameters=bundle.parameters,
-            disk_bytes=bundle.disk_bytes,
-            random_weights=bundle.random,
-            command=shlex.join(serving.arguments(target.port)),
-            scores=bundle.scores,
-            start_seconds=target.start_seconds,
-            engine=engine,
-        )
-        return Runner(side, target, path)
+        return Target(serving, self._folder / f"{next(self._numbers)}-server.log")
 
 
-def headings(student: Bundle, others: Sequence[Bundle]) -> list[tuple[str, list[Entry]]]:
-    """The other bundles of the student's task, those with its tokenizer apart from those with their own."""
-    rivals = [other for other in others if other.task is student.task]
-    same = [Entry(other.name, other) for other in rivals if other.tokenizer == student.tokenizer]
-    own = [Entry(other.name, other) for other in rivals if other.tokenizer != student.tokenizer]
-    return [(SAME_TOKENS, same), *([(OWN_TOKENS, own)] if own else [])]
+def _side(entry: Entry, target: Target, engine: Engine | None) -> Side:
+    first, bundles = entry.bundles[0], entry.bundles
+    return Side(
+        name=entry.name,
+        bundle=target.serving.model,
+        version=first.version if len(bundles) == 1 else " ".join(bundle.version[:12] for bundle in bundles),
+        form=first.form,
+        parameters=sum(bundle.parameters for bundle in bundles),
+        disk_bytes=sum(bundle.disk_bytes for bundle in bundles),
+        random_weights=any(bundle.random for bundle in bundles),
+        command=shlex.join(target.serving.arguments(target.port)),
+        scores=first.scores if len(bundles) == 1 else (),
+        start_seconds=target.start_seconds,
+        max_run_ms=target.serving.max_run_ms,
+        engine=engine,
+    )
 
 
-def _notes(cores: Cores, machine: Machine) -> Iterator[str]:
+def notes_of(cores: Cores, machine: Machine) -> Iterator[str]:
     """What a reader must know before the figures."""
     if not cores.apart:
         yield "Server and load shared a core: the figures hold both."
@@ -169,7 +181,8 @@ def _notes(cores: Cores, machine: Machine) -> Iterator[str]:
         yield f"The machine was busy with other work at the start ({busy}): the figures hold that too."
 
 
-def _method(settings: Settings, cores: Cores) -> Method:
+def method_of(settings: Settings, cores: Cores) -> Method:
+    """How it is about to be measured."""
     timing = settings.timing
     return Method(
         command=settings.command,
@@ -182,4 +195,5 @@ def _method(settings: Settings, cores: Cores) -> Method:
         open_seconds=timing.open_seconds,
         bound_ms=settings.bound_ms,
         seed=settings.seed,
+        formula=settings.formula,
     )

@@ -25,3 +25,7 @@ class GeneratorFailed(LoadtestError):
 
 class NotWritten(LoadtestError):
     """A result could not be written: disk full, or no permission."""
+
+
+class Disagreement(LoadtestError):
+    """Two servers that should do the same work answer differently."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from loadtest.workload import Task
+from loadtest.workload import Task, Workload
 
 Data = Annotated[
     Path | None, typer.Option(help="A file of texts, or a folder with files named like the samples.")
@@ -43,3 +43,20 @@ SoakSeconds = Annotated[float, typer.Option(min=0, help="How long, in place of h
 SoakConnections = Annotated[int, typer.Option(min=1, help="How many ask at a time.")]
 Hostile = Annotated[float, typer.Option(min=0, max=1, help="Share cancelled, malformed or too late.")]
 MaxChars = Annotated[int, typer.Option(min=1, help="Longest text.")]
+Lengths = Annotated[Workload, typer.Option(help="How long the texts are, where the task takes one text.")]
+Workloads = Annotated[
+    list[Workload] | None, typer.Option("--workload", help="How long the texts are; may be given repeatedly.")
+]
+AllTasks = Annotated[
+    bool, typer.Option(help="Also compare servers that hold all bundles, asked for all tasks in turn.")
+]
+Weights = Annotated[
+    str, typer.Option(help="Weights of the LightLM scorecard: tasks, parameters saved, time saved.")
+]
+BertParameters = Annotated[int, typer.Option(min=1, help="BERT-base's parameters on that scorecard.")]
+BertMs = Annotated[
+    float, typer.Option(min=0, help="BERT-base's ms a text on that scorecard; 0 takes what is measured here.")
+]
+OnePeer = Annotated[list[str] | None, typer.Option("--peer", help="Only this one; may be given repeatedly.")]
+OneBundle = Annotated[Path, typer.Option("--bundle", help="The bundle that all serve; it must classify.")]
+GoodputBound = Annotated[float, typer.Option(min=0.1, help="The p99 that the highest rate must keep.")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from loadtest import tables
+from loadtest import scorecard, tables
 from loadtest.results import Comparison, Result, write_text
 from loadtest.tables import Table
 
@@ -41,12 +41,23 @@ def _pictures(*drawn: str) -> list[Markup]:
     return [Markup(svg) for svg in drawn if svg]
 
 
+def card_of(result: Result) -> Table | None:
+    """The LightLM scorecard; None where nothing was compared with BERT-base fp32."""
+    return scorecard.table(result.scorecard) if result.scorecard else None
+
+
+def tables_of(result: Result) -> list[Table]:
+    """All tables in order, for the terminal."""
+    parts = [table for found in result.comparisons for table in tables.of_comparison(found, result)]
+    return [table for table in (*parts, card_of(result), tables.ceiling(result)) if table and table.rows]
+
+
 def markdown(result: Result) -> str:
     """For docs/results and the terminal."""
-    bound = result.method.bound_ms
-    parts = [Part(found, tables.of_comparison(found, bound), []) for found in result.comparisons]
+    parts = [Part(found, tables.of_comparison(found, result), []) for found in result.comparisons]
     template = _templates().get_template("report.md.j2")
-    return template.render(result=result, parts=parts, ceiling=tables.ceiling(result))
+    card, ceiling = card_of(result), tables.ceiling(result)
+    return template.render(result=result, parts=parts, ceiling=ceiling, scorecard=card)
 
 
 def page(result: Result) -> str:
@@ -57,7 +68,7 @@ def page(result: Result) -> str:
     parts = [
         Part(
             found,
-            tables.of_comparison(found, bound),
+            tables.of_comparison(found, result),
             _pictures(charts.latency_curves(found, bound), charts.cumulative(found)),
         )
         for found in result.comparisons
@@ -70,6 +81,7 @@ def page(result: Result) -> str:
             parts=parts,
             pictures=_pictures(charts.speedups(result), charts.frontier(result)),
             ceiling=tables.ceiling(result),
+            scorecard=card_of(result),
         )
     )
 

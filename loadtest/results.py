@@ -14,6 +14,8 @@ from loadtest.load import Load
 from loadtest.machine import Machine
 
 SCHEMA = 1
+COMPARE = "compare"
+PEERS = "peers"
 
 
 class Score(Struct, frozen=True, kw_only=True):
@@ -22,6 +24,7 @@ class Score(Struct, frozen=True, kw_only=True):
     metric: str
     value: float
     n: int
+    split: str = ""
     baseline: float | None = None
 
 
@@ -40,6 +43,7 @@ class Side(Struct, frozen=True, kw_only=True):
     """One server in the comparison, with what does not change from round to round.
 
     `connections` keep it saturated: the fewest of those tried that come within 3 % of the best throughput.
+    `max_run_ms` is the longest run of the network that was tried and kept, 0 the server's own choice.
     `idle_share` is of one core. Sizes in bytes and MB (10^6 bytes), times in seconds.
     """
 
@@ -55,6 +59,7 @@ class Side(Struct, frozen=True, kw_only=True):
     start_seconds: float = 0.0
     idle_share: float | None = None
     connections: int = 0
+    max_run_ms: float = 0.0
     engine: Engine | None = None
 
 
@@ -106,6 +111,45 @@ class Ceiling(Struct, frozen=True, kw_only=True):
     p50_ms: float
 
 
+class Formula(Struct, frozen=True, kw_only=True):
+    """The LightLM scorecard's: weights of its terms, and what BERT-base needs.
+
+    0 `bert_ms` takes the milliseconds a text that were measured here.
+    """
+
+    tasks: float = 0.8
+    parameters: float = 0.1
+    time: float = 0.1
+    bert_parameters: int = 102_267_648
+    bert_ms: float = 0.0
+
+
+FORMULA = Formula()
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One model on the scorecard: shares of BERT-base's parameters and time, score on a task of the contest.
+
+    Times are milliseconds a text when saturated.
+    """
+
+    model: str
+    task: str | None
+    metric: str | None
+    score: float | None
+    parameters_share: float
+    time_share: float
+
+
+class Scorecard(Struct, frozen=True, kw_only=True):
+    """The score of the contest's tasks that are there; without any it is None. `missing` names the others."""
+
+    formula: Formula
+    lines: tuple[Line, ...]
+    missing: tuple[str, ...]
+    score: float | None
+
+
 class Method(Struct, frozen=True, kw_only=True):
     """How it was measured."""
 
@@ -119,18 +163,24 @@ class Method(Struct, frozen=True, kw_only=True):
     open_seconds: float
     bound_ms: float
     seed: int
+    formula: Formula = FORMULA
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """One run of `qingmo-loadtest compare`; `complete` is false where it was ended early."""
+    """One run of `qingmo-loadtest`, COMPARE or PEERS by its `kind`.
+
+    `complete` is false where it was ended early.
+    """
 
     schema: int
+    kind: str
     made: str
     complete: bool
     machine: Machine
     method: Method
     ceilings: tuple[Ceiling, ...]
     comparisons: tuple[Comparison, ...]
+    scorecard: Scorecard | None = None
     notes: tuple[str, ...] = ()
 
     @property

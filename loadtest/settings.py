@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from loadtest.results import FORMULA, Formula
 from loadtest.target import SERVE
+from loadtest.workload import Workload
 
 
 class Effort(StrEnum):
@@ -23,7 +26,8 @@ class Timing:
     """Seconds of each stretch.
 
     `open_seconds` 0 leaves the latency curve out, `tune_seconds` 0 the generator's ceiling. Of several
-    `connections` each side keeps the fewest that saturate it.
+    `connections` each side keeps the fewest that saturate it, of several `run_limits` (milliseconds; 0 is the
+    server's own choice) each BERT-base keeps the one with the highest throughput.
     """
 
     rounds: int
@@ -38,19 +42,86 @@ class Timing:
     """Offered load of the latency curve, as shares of the side's own saturated throughput."""
     search_steps: int
     """Steps of the bisection for the highest rate that keeps the bound."""
+    run_limits: tuple[float, ...] = (0.0,)
+    budget_seconds: float = math.inf
+    """What the whole may take; stretches are shortened for it."""
 
     def changed(self, rounds: int, connections: tuple[int, ...]) -> Timing:
-        """The same with another number of rounds, or other connections to try; 0 and none change nothing."""
+        """The same with another number of rounds, or other connections to try; 0 and none change nothing.
+
+        Whoever says how often is not held to the budget.
+        """
         return dataclasses.replace(
-            self, rounds=rounds or self.rounds, connections=connections or self.connections
+            self,
+            rounds=rounds or self.rounds,
+            connections=connections or self.connections,
+            budget_seconds=math.inf if rounds or connections else self.budget_seconds,
+        )
+
+    def seconds(self, sides: int) -> float:
+        """About how long all takes with so many sides, processes' starts included."""
+        tries = len(self.connections) if len(self.connections) > 1 else 0
+        tuning = (tries + len(self.run_limits) - 1) * (self.tune_seconds + self.warmup_seconds + CLOSED_START)
+        opened = (len(self.rates) + self.search_steps) if self.open_seconds else 0
+        turn = self.lone_seconds + self.closed_seconds + opened * (self.open_seconds + OPEN_START)
+        turn += (2 + opened) * self.warmup_seconds + OPEN_START + CLOSED_START
+        return sides * (SIDE_START + self.idle_seconds + tuning + self.rounds * turn)
+
+    def fitted(self, sides: int) -> Timing:
+        """The richest of ever plainer timings that stays within the budget; the plainest where none does."""
+        plainer = self
+        for _ in range(PLAINER_STEPS):
+            if plainer.seconds(sides) <= self.budget_seconds:
+                break
+            plainer = plainer._plainer()
+        return plainer
+
+    def _plainer(self) -> Timing:
+        """First fewer rates and connections to try, then two rounds, then shorter stretches."""
+        if len(self.rates) + self.search_steps > 3:
+            return dataclasses.replace(self, rates=self.rates[1::2], search_steps=1)
+        if len(self.connections) > 2:
+            return dataclasses.replace(self, connections=self.connections[1::2])
+        if self.rounds > 2:
+            return dataclasses.replace(self, rounds=2)
+        if self.rates and self.closed_seconds < 4:
+            return dataclasses.replace(self, rates=(), search_steps=0, open_seconds=0.0)
+        return dataclasses.replace(
+            self,
+            **{
+                name: max(getattr(self, name) * 0.85, LEAST_SECONDS)
+                for name in STRETCHES
+                if getattr(self, name)
+            },
         )
 
 
+STRETCHES = (
+    "lone_seconds",
+    "closed_seconds",
+    "open_seconds",
+    "tune_seconds",
+    "idle_seconds",
+    "warmup_seconds",
+)
+LEAST_SECONDS = 0.5
+PLAINER_STEPS = 20
+SIDE_START, CLOSED_START, OPEN_START = 8.0, 2.0, 0.7
+"""Seconds that it takes to start and measure a server, locust, and the other generator."""
+
 _FINE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
+_LIMITS = (0.0, 1000.0)
 TIMINGS = {
-    Effort.QUICK: Timing(2, 2.0, 5.0, 0.0, 2.0, 3.0, 1.0, (4, 16, 64), (), 0),
-    Effort.NORMAL: Timing(3, 3.0, 8.0, 3.0, 3.0, 5.0, 1.5, (1, 4, 16, 64), (0.2, 0.4, 0.6, 0.75, 0.9), 2),
-    Effort.THOROUGH: Timing(7, 10.0, 20.0, 10.0, 6.0, 20.0, 3.0, (1, 4, 16, 32, 64, 128), _FINE, 4),
+    Effort.QUICK: Timing(2, 2.0, 4.0, 0.0, 2.0, 2.0, 0.7, (4, 32), (), 0, _LIMITS, 120.0),
+    Effort.NORMAL: Timing(
+        3, 3.0, 8.0, 3.0, 3.0, 5.0, 1.5, (1, 4, 16, 64), (0.2, 0.4, 0.6, 0.75, 0.9), 2, _LIMITS, 570.0
+    ),
+    Effort.THOROUGH: Timing(7, 10.0, 20.0, 10.0, 6.0, 20.0, 3.0, (1, 4, 16, 32, 64, 128), _FINE, 4, _LIMITS),
+}
+CONTEST_TIMINGS = {
+    Effort.QUICK: Timing(1, 1.5, 2.5, 2.0, 0.0, 2.0, 0.5, (32,), (0.5, 0.8), 2),
+    Effort.NORMAL: Timing(2, 1.5, 2.5, 2.0, 2.0, 2.0, 0.5, (32,), (0.5, 0.8), 2),
+    Effort.THOROUGH: Timing(5, 5.0, 10.0, 8.0, 4.0, 10.0, 2.0, (32,), (0.3, 0.5, 0.7, 0.9), 4),
 }
 
 
@@ -58,7 +129,8 @@ TIMINGS = {
 class Settings:
     """What is compared and how.
 
-    `references` are forms of BERT-base to be made; `versus` are bundles that are there already.
+    `references` are forms of BERT-base to be made; `versus` are bundles that are there already. `all_tasks`
+    adds a comparison in which each side serves all bundles at once.
     """
 
     bundles: tuple[Path, ...]
@@ -73,3 +145,6 @@ class Settings:
     references: tuple[str, ...] = ("fp32",)
     versus: tuple[Path, ...] = ()
     engine: bool = True
+    workloads: tuple[Workload, ...] = (Workload.TITLES,)
+    all_tasks: bool = False
+    formula: Formula = FORMULA

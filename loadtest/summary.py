@@ -104,12 +104,20 @@ class Claim:
         return self.ratio.n > 1 and self.ratio.low > 1.0
 
 
-def claims(comparison: Comparison) -> list[Claim]:
-    """Throughput and lone latency of the first side against each other one, paired round by round."""
+def claims(comparison: Comparison, bound_ms: float) -> list[Claim]:
+    """Throughput, lone latency and, where it was searched, goodput of the first side against each other one.
+
+    Ratios are taken round by round.
+    """
     student, *others = comparison.sides
+    figures = (
+        ("throughput", throughput, 1),
+        ("lone latency", lone_p50, -1),
+        (f"goodput at p99 of {bound_ms:g} ms", goodput(bound_ms), 1),
+    )
     found = []
     for other in others:
-        for what, figure, better in (("throughput", throughput, 1), ("lone latency", lone_p50, -1)):
+        for what, figure, better in figures:
             ratio = interval(_ratios(comparison, student, other, figure, better))
             if ratio is not None:
                 found.append(Claim(what, other.name, ratio))

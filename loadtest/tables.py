@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadtest.load import Load
-from loadtest.results import Comparison, Result, Side
+from loadtest.results import PEERS, Comparison, Result, Side
 from loadtest.summary import (
     Interval,
     checks,
@@ -64,7 +64,7 @@ def speeds(comparison: Comparison, bound_ms: float) -> Table:
     return Table("Medians over rounds (least to most)", columns, tuple(rows))
 
 
-def ratios(comparison: Comparison) -> Table:
+def ratios(comparison: Comparison, bound_ms: float) -> Table:
     """How many times better the first side is; what the interval does not carry is not claimed."""
     rows = [
         (
@@ -73,7 +73,7 @@ def ratios(comparison: Comparison) -> Table:
             f"{number(claim.ratio.low)} to {number(claim.ratio.high)}",
             "yes" if claim.holds else "no: more rounds, or no difference",
         )
-        for claim in claims(comparison)
+        for claim in claims(comparison, bound_ms)
     ]
     return Table(
         f"{comparison.name}: how many times faster",
@@ -107,6 +107,7 @@ def sides(comparison: Comparison) -> Table:
         "starts in s",
         "idle % of a core",
         "connections",
+        "longest run",
     )
     return Table(
         "The sides", (*columns, "engine ms alone", "engine CPU ms/text"), tuple(map(_side, comparison.sides))
@@ -125,6 +126,7 @@ def _side(side: Side) -> tuple[str, ...]:
         f"{side.start_seconds:.1f}",
         idle,
         str(side.connections),
+        f"{side.max_run_ms:.0f} ms" if side.max_run_ms else "as it comes",
         *engine,
     )
 
@@ -204,7 +206,25 @@ def ceiling(result: Result) -> Table:
     return Table("The generator's own ceiling", ("load", "requests/s", "p50 ms"), tuple(rows))
 
 
-def of_comparison(comparison: Comparison, bound_ms: float) -> list[Table]:
+def contenders(comparison: Comparison) -> Table:
+    """What each server is, where all serve the same bundle."""
+    rows = [
+        (
+            side.name,
+            side.version,
+            side.form,
+            f"{side.start_seconds:.1f}",
+            "-" if side.idle_share is None else f"{side.idle_share * 100:.2f}",
+        )
+        for side in comparison.sides
+    ]
+    columns = ("server", "version", "batching", "starts in s", "idle % of a core")
+    return Table("The servers", columns, tuple(rows))
+
+
+def of_comparison(comparison: Comparison, result: Result) -> list[Table]:
     """All tables of one comparison, the claims first."""
-    tables = [ratios(comparison), speeds(comparison, bound_ms), goals(comparison), sides(comparison)]
-    return [table for table in (*tables, rounds(comparison)) if table.rows]
+    bound = result.method.bound_ms
+    facts = [contenders(comparison)] if result.kind == PEERS else [goals(comparison), sides(comparison)]
+    tables = [ratios(comparison, bound), speeds(comparison, bound), *facts, rounds(comparison)]
+    return [table for table in tables if table.rows]

@@ -27,7 +27,8 @@ class Serving:
     """How a server is started: `command` takes qingmo-serve's flags.
 
     `bundles` is the folder that holds the bundles, `model` the one that is served; a `patient` server refuses
-    nothing for the length of its line, so that slow sides can be saturated as well.
+    nothing for the length of its line, so that slow sides can be saturated as well. `max_run_ms` is the
+    longest run of the network, 0 for the server's own choice.
     """
 
     command: str
@@ -37,13 +38,15 @@ class Serving:
     cores: tuple[int, ...]
     ready_seconds: float = 180.0
     patient: bool = False
+    max_run_ms: float = 0.0
+    ready_path: str = "/health/ready"
 
     @property
     def environment(self) -> Mapping[str, str]:
         """Settings beside the flags."""
-        return (
-            {"QINGMO_TIMEOUT_SECONDS": PATIENCE, "QINGMO_MAX_LINE_SECONDS": PATIENCE} if self.patient else {}
-        )
+        patience = ("QINGMO_TIMEOUT_SECONDS", "QINGMO_MAX_LINE_SECONDS") if self.patient else ()
+        longest = {"QINGMO_MAX_RUN_MS": str(self.max_run_ms)} if self.max_run_ms else {}
+        return dict.fromkeys(patience, PATIENCE) | longest
 
     def arguments(self, port: int) -> list[str]:
         """The whole command line."""
@@ -126,7 +129,7 @@ class Target:
             if self.child.poll() is not None:
                 words = process.last_words(self.log) or "it said nothing"
                 raise StartFailed(f"{self._fate()} before it was ready: {words}")
-            if is_ready(self.port):
+            if get(self.port, self.serving.ready_path)[0] == 200:
                 return
             time.sleep(0.02)
         raise StartFailed(
@@ -151,11 +154,6 @@ class Target:
         with usage.Stretch(self.pids) as stretch:
             time.sleep(seconds)
         return (stretch.watched_cpu_seconds or 0.0) / stretch.seconds
-
-
-def is_ready(port: int) -> bool:
-    """Whether the server says that it takes requests."""
-    return get(port, "/health/ready")[0] == 200
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:

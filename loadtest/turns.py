@@ -23,12 +23,19 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Runner:
-    """One running server with the requests it is asked."""
+class Asked:
+    """A running server and the file of the requests that it is asked."""
 
-    side: Side
     target: Target
     calls: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A side of a comparison with its running server."""
+
+    side: Side
+    asked: Asked
 
 
 class Turns:
@@ -43,52 +50,56 @@ class Turns:
         tried = dict.fromkeys(self._timing.connections, 0.0)
         for connections in tried if len(tried) > 1 else ():
             self._say(f"{runner.side.name}: {connections} connections")
-            load = self._load(runner, Kind.CLOSED, self._timing.tune_seconds, connections=connections)
+            load = self.tried(runner.asked, connections)
             tried[connections] = 0.0 if load.failed else load.throughput
         self._say(f"{runner.side.name}: idle")
-        idle = runner.target.idle_share(self._timing.idle_seconds)
+        idle = runner.asked.target.idle_share(self._timing.idle_seconds)
         side = msgspec.structs.replace(runner.side, connections=fewest(tried), idle_share=idle)
         return dataclasses.replace(runner, side=side)
 
+    def tried(self, asked: Asked, connections: int) -> Load:
+        """A short closed loop, to choose between numbers of connections or settings of a server."""
+        return self._load(asked, Kind.CLOSED, self._timing.tune_seconds, connections=connections)
+
     def turn(self, number: int, runner: Runner) -> Turn:
         """One side's part of round `number`."""
-        lone = self._load(runner, Kind.LONE, self._timing.lone_seconds)
-        before = metrics.scrape(runner.target.port, runner.side.bundle)
-        seconds = self._timing.closed_seconds
-        closed = self._load(runner, Kind.CLOSED, seconds, connections=runner.side.connections)
-        after = metrics.scrape(runner.target.port, runner.side.bundle)
-        opened = self._curve(runner, closed.throughput, number)
+        asked, side = runner.asked, runner.side
+        lone = self._load(asked, Kind.LONE, self._timing.lone_seconds)
+        before = metrics.scrape(asked.target.port, side.bundle)
+        closed = self._load(asked, Kind.CLOSED, self._timing.closed_seconds, connections=side.connections)
+        after = metrics.scrape(asked.target.port, side.bundle)
+        opened = self._curve(asked, closed.throughput, number)
         return Turn(
             round=number,
-            side=runner.side.name,
+            side=side.name,
             lone=lone,
             closed=closed,
             opened=opened,
             batches=metrics.between(before, after),
-            resident_mb=resident_mb(runner.target.pids),
+            resident_mb=resident_mb(asked.target.pids),
         )
 
-    def _curve(self, runner: Runner, saturated: float, number: int) -> tuple[Load, ...]:
+    def _curve(self, asked: Asked, saturated: float, number: int) -> tuple[Load, ...]:
         """Latency over offered load, then a bisection for the highest rate whose p99 keeps the bound."""
         if not self._timing.open_seconds or saturated <= 0:
             return ()
-        loads = [self._offer(runner, share * saturated, number) for share in self._timing.rates]
+        loads = [self._offer(asked, share * saturated, number) for share in self._timing.rates]
         for _ in range(self._timing.search_steps):
             kept = [load.rate for load in loads if load.keeps(self._settings.bound_ms)]
             missed = [load.rate for load in loads if not load.keeps(self._settings.bound_ms)]
             low, high = max(kept, default=0.0), min(missed, default=1.2 * saturated)
-            loads.append(self._offer(runner, (low + high) / 2, number))
+            loads.append(self._offer(asked, (low + high) / 2, number))
         return tuple(sorted(loads, key=lambda load: load.rate))
 
-    def _offer(self, runner: Runner, rate: float, number: int) -> Load:
+    def _offer(self, asked: Asked, rate: float, number: int) -> Load:
         """An open loop, longer where a slow side would see too few arrivals to speak of a 99th percentile."""
         seconds = self._timing.open_seconds
         seconds = max(seconds, min(LEAST_ARRIVALS / rate, 4 * seconds))
-        return self._load(runner, Kind.OPEN, seconds, rate=rate, seed=self._settings.seed + number)
+        return self._load(asked, Kind.OPEN, seconds, rate=rate, seed=self._settings.seed + number)
 
     def _load(
         self,
-        runner: Runner,
+        asked: Asked,
         kind: Kind,
         seconds: float,
         *,
@@ -98,17 +109,17 @@ class Turns:
     ) -> Load:
         plan = Plan(
             kind=kind,
-            url=runner.target.url,
-            calls=runner.calls,
+            url=asked.target.url,
+            calls=asked.calls,
             seconds=seconds,
             warmup=self._timing.warmup_seconds,
             connections=connections,
             rate=rate,
             seed=seed,
             spin=self._cores.apart,
-            server_pids=runner.target.pids,
+            server_pids=asked.target.pids,
         )
-        return self._driver.run(plan, runner.target)
+        return self._driver.run(plan, asked.target)
 
 
 def fewest(tried: Mapping[int, float]) -> int:

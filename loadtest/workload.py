@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +32,25 @@ class Task(StrEnum):
     NER = "ner"
     QA = "qa"
 
+
+class Workload(StrEnum):
+    """How long the texts of a task of single texts are; pairs and questions have their own samples."""
+
+    TITLES = "titles"  # the task's own samples
+    PARAGRAPHS = "paragraphs"  # titles and paragraphs
+    MIXED = "mixed"  # the same and a few long documents
+    LONG = "long"  # documents alone
+
+
+SHARES: Mapping[Workload, tuple[float, float]] = {
+    Workload.PARAGRAPHS: (0.3, 0.0),
+    Workload.MIXED: (0.3, 0.004),
+    Workload.LONG: (0.0, 1.0),
+}
+"""Shares of paragraphs and of documents; the rest is titles."""
+
+MIXED_TEXTS = 500
+ARTICLES = "articles.txt"
 
 FIELDS: Mapping[Task, tuple[str, ...]] = {
     Task.CLASSIFY: ("text",),
@@ -65,6 +86,53 @@ def rows_of(task: Task, data: Path | None = None) -> list[Row]:
     if not rows:
         raise BadWorkload(f"{path} holds no text.")
     return rows
+
+
+def texts_of(task: Task, workload: Workload, data: Path | None, seed: int) -> list[Row]:
+    """The task's own texts, or a seeded mix of them with paragraphs and whole articles.
+
+    Raises:
+        BadWorkload: The texts cannot be read, or the task takes two texts and has no such mix.
+    """
+    rows = rows_of(task, data)
+    if workload is Workload.TITLES:
+        return rows
+    if len(FIELDS[task]) > 1:
+        raise BadWorkload(f"The workload {workload.value} is of single texts, and {task.value} takes two.")
+    paragraphs, documents = SHARES[workload]
+    articles = read_articles(data)
+    draw = random.Random(seed)
+    mixed = _cycled([(line,) for article in articles for line in article], paragraphs, draw)
+    mixed += _cycled([("\n".join(article),) for article in articles], documents, draw)
+    mixed += _cycled(rows, 1 - paragraphs - documents, draw)
+    draw.shuffle(mixed)
+    return mixed
+
+
+def _cycled(rows: Sequence[Row], share: float, draw: random.Random) -> list[Row]:
+    """The share of MIXED_TEXTS, every row as often as the others."""
+    shuffled = draw.sample(rows, len(rows))
+    return list(itertools.islice(itertools.cycle(shuffled), round(share * MIXED_TEXTS)))
+
+
+def read_articles(data: Path | None = None) -> list[list[str]]:
+    """Articles as lists of paragraphs: a paragraph a line, a blank line between articles.
+
+    `data` may be a folder with an articles.txt of its own.
+
+    Raises:
+        BadWorkload: It cannot be read, or is empty.
+    """
+    own = data / ARTICLES if data is not None and data.is_dir() else None
+    path = own if own is not None and own.is_file() else SAMPLES / ARTICLES
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadWorkload(f"The texts in {path} cannot be read: {error}.") from error
+    articles = [article.split("\n") for article in re.split(r"\n\s*\n", text.strip()) if article.strip()]
+    if not articles:
+        raise BadWorkload(f"{path} holds no text.")
+    return articles
 
 
 def _row(task: Task, line: str, path: Path, number: int) -> Row:

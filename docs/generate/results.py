@@ -42,7 +42,7 @@ def one_comparison(comparison: results.Comparison, result: results.Result) -> st
     """A table with a line a server, and the sentence that its figures allow."""
     rows = [one_side(comparison, side) for side in comparison.sides]
     head = "|".join(["server", "parameters, M", "on disk, MB", *SPEED])
-    ratios = [claim for claim in summary.claims(comparison) if claim.holds]
+    ratios = [claim for claim in summary.claims(comparison, result.method.bound_ms) if claim.holds]
     said = "; ".join(f"{c.ratio.median:.1f} times the {c.over} in {c.what}" for c in ratios)
     method = result.method
     made = f"on {result.machine.cpu}, {result.made[:10]}, by `{method.command}`"

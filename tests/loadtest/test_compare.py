@@ -12,9 +12,10 @@ import psutil
 import pytest
 
 from loadtest.bundles import find_bundles
-from loadtest.compare import OWN_TOKENS, SAME_TOKENS, Bench, headings
+from loadtest.compare import Bench
 from loadtest.errors import NotWritten, StartFailed, TargetDied
 from loadtest.load import Kind
+from loadtest.plan import OWN_TOKENS, SAME_TOKENS, headings
 from loadtest.process import ROOT
 from loadtest.report import markdown, page, write
 from loadtest.results import read, save
@@ -156,7 +157,7 @@ def test_an_interrupt_leaves_a_sentence_the_rounds_and_no_orphan(settings, tmp_p
     pickled, out = tmp_path / "settings", given.out
     pickled.write_bytes(pickle.dumps(given))
     code = (
-        "import pathlib, pickle; from loadtest.cli import compare_and_show; from loadtest.terminal import *\n"
+        "import pathlib, pickle; from loadtest.bench import compare_and_show; from loadtest.terminal import *\n"
         f"given = pickle.loads(pathlib.Path({str(pickled)!r}).read_bytes())\n"
         "with one_sentence(): compare_and_show(given)"
     )

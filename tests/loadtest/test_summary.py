@@ -77,7 +77,7 @@ def test_no_rounds_no_interval():
 
 def test_ratios_are_taken_within_a_round():
     """A machine that slows to a third in the second round does not blur the ratio."""
-    found = claims(comparison([1000, 333, 1000], [100, 33.3, 100]))
+    found = claims(comparison([1000, 333, 1000], [100, 33.3, 100]), 50)
     assert [claim.what for claim in found] == ["throughput", "lone latency"]
     for claim in found:
         assert claim.ratio.least == pytest.approx(10)
@@ -94,7 +94,7 @@ def test_ratios_are_taken_within_a_round():
     ],
 )
 def test_a_claim_that_the_interval_does_not_carry_is_not_made(mine, theirs):
-    assert not claims(comparison(mine, theirs))[0].holds
+    assert not claims(comparison(mine, theirs), 50)[0].holds
 
 
 def test_a_saturated_generator_backs_no_claim():
@@ -105,7 +105,7 @@ def test_a_saturated_generator_backs_no_claim():
         else turn
         for turn in found.turns
     )
-    assert claims(msgspec.structs.replace(found, turns=turns)) == []
+    assert claims(msgspec.structs.replace(found, turns=turns), 50) == []
 
 
 def test_limits_are_judged_against_the_engine():
