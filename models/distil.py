@@ -72,7 +72,7 @@ def run(job: Job) -> Trained:
     torch.manual_seed(job.recipe.seed)
     network = load_network(start, section.training.dropout)
     exam = exam_of(start.config, tokenizer, split.validation)
-    pupil = Pupil(network, examples, exam, _of_windows(start.config, examples, said), section)
+    pupil = Pupil(network, examples, exam, of_windows(start.config, examples, said), section)
     checkpoints = checkpoint_folder(job, "distil", section, start)
     done = Run(pupil, section.training, checkpoints, job.recipe.seed, job.console).train()
     return save_result(job, "distil", start, network, done, split)
@@ -90,7 +90,7 @@ def _with_raw(examples: Examples, start: Trained, raw: Sequence[Text]) -> Exampl
     )
 
 
-def _of_windows(config: Config, examples: Examples, said: Sequence[Said]) -> list[NDArray[np.float32]]:
+def of_windows(config: Config, examples: Examples, said: Sequence[Said]) -> list[NDArray[np.float32]]:
     """What the teacher says of each of the student's windows; of classes the mean over its own windows."""
     if config.shape.head == "classify":
         means = [np.mean(windows, axis=0) for windows in said]

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from models.data.rows import Row, seen_before, split_off, without_repeats
+from models.data.rows import Row, opening, split_off, without_repeats
 from models.data.sets import DataFile
 from models.errors import MakeError
 from models.job import Job
@@ -78,11 +78,11 @@ def split_of(job: Job) -> Split:
     train = train[: section.limit]
     files = [_digest(file, len(train))]
     if section.also is not UNSET:
-        known = [*validation, *_official(job)]
+        known = {opening(row) for row in (*validation, *_official(job))}
         for name, count in section.also.items():
             rows, file = library.sample(job.data, name, count, recipe.seed)
             unique = _usable(recipe, rows, file)
-            found = [row for row, seen in zip(unique, seen_before(unique, known), strict=True) if not seen]
+            found = [row for row in unique if opening(row) not in known]
             train += found
             files.append(_digest(file, len(found)))
     if section.swapped is True:
@@ -101,10 +101,10 @@ def _usable(recipe: Recipe, rows: Sequence[Any], file: DataFile) -> list[Any]:
     """Rows without repeats that can be learnt; MakeError for a label that the recipe does not name."""
     task, labels = TASKS[recipe.task], list(recipe.labels)
     for number, row in enumerate(rows, 1):
-        unknown = task.unknown(row, labels)
+        unknown = [label for label in task.labels(row) if label not in labels]
         if unknown:
             raise MakeError(
-                f'{file.path}, row {number}: the label "{unknown}" is none that the recipe names '
+                f'{file.path}, row {number}: the label "{unknown[0]}" is none that the recipe names '
                 f"({', '.join(labels)})."
             )
     return without_repeats(row for row in rows if task.learnable(row))

@@ -33,8 +33,8 @@ class TaskWork(Protocol[R]):
     def outputs(self, labels: Sequence[str]) -> tuple[str, ...]:
         """What each of the network's outputs stands for."""
 
-    def unknown(self, row: R, labels: Sequence[str]) -> str:
-        """A label of the row that is none of `labels`; empty where there is none."""
+    def labels(self, row: R) -> Sequence[str]:
+        """The labels that the row has."""
 
     def learnable(self, row: R) -> bool:
         """Whether a target can be made of it."""

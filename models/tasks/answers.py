@@ -31,9 +31,9 @@ class QuestionAnswering:
         """Start and end."""
         return "start", "end"
 
-    def unknown(self, row: Question, labels: Sequence[str]) -> str:
-        """Questions have no labels."""
-        return ""
+    def labels(self, row: Question) -> Sequence[str]:
+        """None."""
+        return ()
 
     def learnable(self, row: Question) -> bool:
         """Whether a reference stands where the data says."""

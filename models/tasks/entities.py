@@ -34,9 +34,9 @@ class EntityTagging:
         """O, and B, I, E and S of each type."""
         return "O", *(f"{part}-{label}" for label in labels for part in PARTS)
 
-    def unknown(self, row: Tagged, labels: Sequence[str]) -> str:
-        """The first entity type that is not named."""
-        return next((each.type for each in row.mentions if each.type not in labels), "")
+    def labels(self, row: Tagged) -> Sequence[str]:
+        """The types of its entities."""
+        return [each.type for each in row.mentions]
 
     def learnable(self, row: Tagged) -> bool:
         """Every row is."""

@@ -219,7 +219,7 @@ TASKS = {
     },
     "pair": {
         'task = "classify"': 'task = "pair"',
-        'set = "tnews"': 'set = "afqmc"\nswapped = false',
+        'set = "tnews"': 'set = "afqmc"\nswapped = true',
         "texts = {{ tnews = 1 }}": "texts = {{ afqmc = 1 }}",
         '["今天的足球比赛", "银行的股票基金"]': '[["今天的足球", "足球比赛"], ["足球", "银行股票"]]',
         "news_sports =": "same =",

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.labelled import LABELLED
-from models.data.rows import Labelled, majority_share, seen_before, split_off, without_repeats
+from models.data.labelled import LABELLED, PAIRED
+from models.data.questions import QUESTIONS
+from models.data.rows import Labelled, majority_share, opening, seen_before, split_off, without_repeats
 from models.data.sets import SETS, data_file
+from models.data.tagged import TAGGED
 from models.data.texts import read_texts
 from models.errors import MakeError
 from tests.kit import making_kit as kit
@@ -123,3 +125,30 @@ def test_tnews_traps():
     dev, _ = LABELLED.read(REAL, "tnews", "dev")
     assert (len(train), len({row.text for row in train}), len(dev)) == (53360, 49726, 10000)
     assert sum(seen_before(dev, train)) >= 1099
+
+
+@needs_data
+def test_sentiment_traps():
+    train, _ = LABELLED.read(REAL, "chnsenticorp", "train")
+    test, _ = LABELLED.read(REAL, "chnsenticorp", "test")
+    assert (len(train), len({row.text for row in train}), len(test)) == (9600, 8249, 1200)
+    assert sum(seen_before(test, train)) >= 331
+    shopping, _ = LABELLED.read(REAL, "online_shopping", "train")
+    assert sum(seen_before(test, shopping)) >= 1025
+    openings = {opening(row) for row in test}
+    kept = [row for row in shopping if opening(row) not in openings]
+    assert not any(seen_before(test, kept))
+    assert len(kept) > 55_000
+
+
+@needs_data
+def test_pairs_entities_and_answers_have_their_traps_too():
+    pairs, _ = PAIRED.read(REAL, "afqmc", "dev")
+    assert majority_share(pairs) == pytest.approx(0.690, abs=0.001)
+    tagged, _ = TAGGED.read(REAL, "cluener2020", "train")
+    assert (len(tagged), sum(len(row.mentions) for row in tagged)) == (10748, 23971)
+    questions, _ = QUESTIONS.read(REAL, "cmrc2018", "train")
+    assert sum(row.start is None for row in questions) == 21
+    dev, _ = QUESTIONS.read(REAL, "cmrc2018", "dev")
+    assert sum(row.start is None for row in dev) == 3
+    assert {len(row.answers) for row in dev} == {3}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import msgspec
@@ -10,13 +11,13 @@ from rich.console import Console
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from models.distil import raw_texts, teacher_logits  # noqa: E402
+from models.distil import of_windows, raw_texts, teacher_logits  # noqa: E402
 from models.errors import MakeError  # noqa: E402
 from models.job import Job  # noqa: E402
 from models.losses import choices_of, hard_loss, said_choices, soft_loss, targets_of  # noqa: E402
 from models.make import make, stages_of  # noqa: E402
 from models.recipe import read_recipe  # noqa: E402
-from models.task_data import split_of  # noqa: E402
+from models.task_data import Examples, split_of  # noqa: E402
 from models.tasks.figures import NO_LABEL  # noqa: E402
 from models.workspace import load_trained, update_record  # noqa: E402
 from tests.kit import making_kit as kit  # noqa: E402
@@ -155,3 +156,12 @@ def test_a_teacher_that_knows_the_validation_rows_is_refused(place):
     finally:
         update_record(teacher, teacher.record)
     assert (place / "work/tiny/distil/network.safetensors").exists()
+
+
+def test_what_a_teacher_says_of_a_text_holds_for_each_window_of_the_student(place):
+    config = load_trained(place / "work/tiny/finetune").config
+    examples = Examples([[0]] * 3, [[0]] * 3, [2, 1])
+    said = [[np.array([1.0, 3.0])], [np.array([0.0, 0.0]), np.array([2.0, 4.0])]]
+    assert [row.tolist() for row in of_windows(config, examples, said)] == [[1, 3], [1, 3], [1, 2]]
+    tokens = msgspec.structs.replace(config, shape=dataclasses.replace(config.shape, head="tokens"))
+    assert of_windows(tokens, examples, said) == [said[0][0], *said[1]]

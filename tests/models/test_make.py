@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
@@ -18,6 +22,13 @@ from server.inference.predictor import Predictor
 from server.inference.values import Text
 from tests.kit import making_kit as kit
 
+DISTIL = """[distil]
+teacher = "nobody"
+[distil.training]
+epochs = 1
+rate = 1e-3
+head_rate = 1e-3
+"""
 ROOT = Path(__file__).parents[2]
 
 
@@ -98,6 +109,22 @@ def test_what_is_finished_is_kept(place, made):
         (lambda text: text.replace('"tnews"', '"mystery"'), "is no known set with a text and a label a row"),
         (lambda text: text.replace("gate = 10", "gait = 10"), "unknown field `gait`"),
         (lambda text: text.replace("seed = 3", "seed = "), "tiny.toml"),
+        (lambda text: text.replace('task = "classify"', 'task = "write"'), "Invalid enum value 'write'"),
+        (lambda text: text.replace('task = "classify"', 'task = "pair"'), "golden texts of another form"),
+        (lambda text: text.replace('task = "classify"', 'task = "qa"'), "question answering has none"),
+        (lambda text: text.replace("validation = 20", "validation = 20\nswapped = true"), "not pair"),
+        (
+            lambda text: text.replace("texts = { tnews", "texts = { zhihu_titles"),
+            "unique_titles.txt is missing",
+        ),
+        (
+            lambda text: text.replace("validation = 20", "validation = 20\nalso = { book_review = 9 }"),
+            "book_review/train.tsv is missing",
+        ),
+        (
+            lambda text: text.replace("[quantise]", f"{DISTIL}\n[quantise]"),
+            "nobody/finetune holds no trained network",
+        ),
     ],
 )
 def test_a_wrong_recipe_stops_with_a_sentence_and_harms_nothing(place, made, tmp_path, broken, why):
@@ -123,6 +150,55 @@ def test_the_command_says_what_is_wrong_in_one_sentence(place):
 def test_the_recipes_of_the_house_can_be_read():
     for name in recipe_names():
         assert read_recipe(name)[0].name == name
+
+
+def test_what_was_made_is_listed_shown_and_set_side_by_side(place, made):
+    tiny = str(place / "tiny.toml")
+    listed = command(place, "list")
+    assert "topic-student" in listed.stdout
+    shown = command(place, "show", tiny)
+    assert "finished: base, finetune, export, quantise, evaluate, pack" in shown.stdout
+    assert "look at tnews/dev.json" in shown.stdout
+    compared = command(place, "compare", tiny, "topic-student")
+    assert "accuracy, tnews dev" in compared.stdout
+    assert "Traceback" not in listed.stderr + shown.stderr + compared.stderr
+    missing = command(place, "show", "topic-teacher")
+    assert missing.returncode == 1
+    assert "no trained network" in missing.stderr
+
+
+def test_a_set_is_described(place):
+    run = command(place, "data", "tnews", "--data", str(place / "data"))
+    assert run.returncode == 0, run.stderr
+    assert "NOT as published" in run.stdout
+    assert "news_sports" in run.stdout
+    assert re.search(r"train .* 241 .* 1 ", run.stdout)
+    assert command(place, "data", "mystery", "--data", str(place / "data")).returncode == 1
+
+
+def test_other_sets_are_learnt_without_what_is_held_out_or_measured_on(tmp_path):
+    pytest.importorskip("torch")
+    from models.job import Job
+    from models.task_data import split_of
+
+    kit.write_data(tmp_path / "data")
+    recipe, digest = read_recipe(str(kit.write_recipe(tmp_path, tmp_path)))
+    job = Job(recipe, digest, "", tmp_path / "data", tmp_path, Console(file=io.StringIO()))
+    alone = split_of(job)
+    (tmp_path / "data/more").mkdir()
+    rows = [row.text + "！" for row in alone.validation] + [
+        "今天的足球比赛进球队员很好" + "一二三四"[i] for i in range(4)
+    ]
+    lines = [json.dumps({"text": text, "label": "news_sports"}) for text in rows]
+    (tmp_path / "data/more/train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    data = msgspec.structs.replace(recipe.data, also={"more": 99})
+    more = split_of(replace(job, recipe=msgspec.structs.replace(recipe, data=data)))
+    assert more.validation == alone.validation
+    assert [row.text for row in more.train[len(alone.train) :]] == rows[-4:]
+    assert [(file.file, file.rows) for file in more.files] == [
+        ("tnews/train.json", len(alone.train)),
+        ("more/train.jsonl", 4),
+    ]
 
 
 def test_the_command_needs_no_torch_until_it_trains():

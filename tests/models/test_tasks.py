@@ -10,6 +10,9 @@ from rich.console import Console
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from models.data.labelled import PAIRED
+from models.data.rows import without_repeats
+from models.errors import MakeError
 from models.make import make
 from models.workspace import load_trained
 from server.inference.bundle import load_bundle
@@ -17,6 +20,14 @@ from server.inference.predictor import Predictor
 from server.inference.values import Text
 from tests.kit import making_kit as kit
 
+QUIET = Console(file=io.StringIO())
+DISTIL = """[distil]
+teacher = "{task}-teacher"
+[distil.training]
+epochs = 1
+rate = 1e-3
+head_rate = 1e-3
+"""
 WRITE = {"ner": kit.write_entities, "pair": kit.write_pairs, "qa": kit.write_questions}
 
 
@@ -30,7 +41,7 @@ def made(tmp_path_factory):
         if task not in done:
             WRITE[task](folder / "data")
             recipe = kit.write_task_recipe(folder, base, task)
-            make(str(recipe), folder / "data", folder / "work", Console(file=io.StringIO()))
+            make(str(recipe), folder / "data", folder / "work", QUIET)
             done[task] = folder / "work" / task
         return done[task]
 
@@ -73,6 +84,13 @@ def test_pairs_stand_with_two_separators_between(made):
     assert predictor.answer(Text("银行股票", "股票基金银行")).labels[0].name == "财经"
 
 
+def test_each_pair_is_learnt_both_ways_round(made):
+    record = load_trained(made("pair") / "finetune").record
+    rows, _ = PAIRED.read(made("pair").parents[1] / "data", "afqmc", "train")
+    assert record.rows == 2 * (len(without_repeats(rows)) - record.validation_rows)
+    assert record.data[0].rows == record.rows / 2
+
+
 def test_answers_are_cut_from_long_contexts(made):
     predictor = predictor_of(made("qa"))
     assert not predictor.bundle.manifest.labels
@@ -95,3 +113,28 @@ def test_what_was_taken_for_what_is_a_table_and_a_picture(made, task):
 def test_a_question_whose_answer_stands_nowhere_is_not_learnt(made):
     record = load_trained(made("qa") / "finetune").record
     assert record.rows + record.validation_rows == 199
+
+
+@pytest.mark.parametrize("task", ["ner", "qa"])
+def test_a_teacher_speaks_of_every_token_of_the_students_windows(made, task):
+    """The student of a finished task learns from another making of it; one that cuts otherwise is refused."""
+    folder = made(task).parents[1]
+    text = (folder / f"{task}.toml").read_text("utf-8")
+    teacher = text.split("[quantise]")[0] + "[labels]" + text.partition("[labels]")[2]
+    (folder / "teacher.toml").write_text(
+        teacher.replace(f'work = "{task}"', f'work = "{task}-teacher"'), "utf-8"
+    )
+    distil = DISTIL.format(task=task)
+    (folder / "student.toml").write_text(text.replace("[quantise]", f"{distil}\n[quantise]"), "utf-8")
+    for name, last in (("teacher", "finetune"), ("student", "distil")):
+        make(str(folder / f"{name}.toml"), folder / "data", folder / "work", QUIET, last=last)
+    learnt = load_trained(folder / "work" / task / "distil").record
+    assert (
+        learnt.epochs[0].loss < 0.5 * load_trained(folder / "work" / task / "finetune").record.epochs[0].loss
+    )
+    other = teacher.replace(f'work = "{task}"', f'work = "{task}-teacher"')
+    other = other.replace("size = 140", "size = 130")
+    (folder / "teacher.toml").write_text(other, "utf-8")
+    make(str(folder / "teacher.toml"), folder / "data", folder / "work", QUIET, first="base", last="finetune")
+    with pytest.raises(MakeError, match="cuts texts otherwise"):
+        make(str(folder / "student.toml"), folder / "data", folder / "work", QUIET, first="distil")

@@ -134,3 +134,16 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 
 def test_it_learns(tmp_path):
     assert run_of(Toy(), tmp_path, epochs=8).train().best > 0.9
+
+
+@pytest.mark.parametrize(("layer_rate", "rates"), [(None, [1, 1, 1]), (0.5, [0.25, 0.5, 1])])
+def test_lower_layers_may_learn_more_slowly(tmp_path, layer_rate, rates):
+    learner = Toy()
+    learner.network = Encoder(SHAPE)
+    changes = {} if layer_rate is None else {"layer_rate": layer_rate}
+    run = run_of(learner, tmp_path, rate=1e-3, head_rate=1e-1, **changes)
+    start = {id(p): group["initial_lr"] for group in run.optimizer.param_groups for p in group["params"]}
+    found = {name: start[id(p)] for name, p in learner.network.named_parameters()}
+    names = ("embed.word", "layers.0.qkv.weight", "layers.1.ffn_norm.bias")
+    assert [found[name] for name in names] == pytest.approx([1e-3 * rate for rate in rates])
+    assert found["head.bias"] == 1e-1

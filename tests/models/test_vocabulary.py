@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.base import Pieces
-from models.vocabulary import count_characters, count_pieces, cut, share_differing, tokenizer_of
+from models.vocabulary import (
+    count_characters,
+    count_pieces,
+    cut,
+    cut_to_characters,
+    share_differing,
+    share_unknown,
+    tokenizer_of,
+)
 from tests.kit import making_kit as kit
 
 TABLE = kit.pieces()
@@ -69,3 +77,17 @@ def test_the_share_that_differs_counts_texts():
     vocabulary = small(len(TABLE), rare=99, texts=["今天的股票" * 3, "我们"])
     assert share_differing(WHOLE, WHOLE, TEXTS) == 0
     assert share_differing(WHOLE, vocabulary.tokenizer, ["今天的股票", "我们", "足球", "很好"]) == 0.5
+
+
+def test_characters_alone_are_kept_as_asked_and_begin_no_word():
+    characters = Counter({"足": 5, "球": 4, "银": 1, "汇": 9})
+    vocabulary = cut_to_characters(PIECES, characters, size=200, rare=2)
+    kept = [PIECES.texts[i] for i in vocabulary.kept]
+    assert kept[:4] == ["<s>", "<pad>", "</s>", "<unk>"]
+    assert {len(text) for text in kept[4:]} == {1}
+    assert {"足", "球", "!", "▁"} <= set(kept)
+    assert "银" not in kept
+    tokens = vocabulary.tokenizer.encode("足球 A!", add_special_tokens=False).tokens
+    assert tokens == ["足", "球", "▁", "A", "!"]
+    assert share_unknown(vocabulary.tokenizer, ["足银", "球足"], unknown=3) == 0.25
+    assert len(cut_to_characters(PIECES, characters, size=100, rare=2).kept) == 100

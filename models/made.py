@@ -1,0 +1,113 @@
+"""What has been made in the work folder, to look at and to set side by side. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from models.errors import MakeError
+from models.recipe import Recipe, read_recipe, recipe_names
+from models.workspace import Trained, load_trained
+from server.inference.manifest import MANIFEST_FILE, Manifest
+
+STAGES = ("base", "finetune", "distil", "export", "quantise", "evaluate", "pack")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A recipe with what its work folder holds of it."""
+
+    recipe: Recipe
+    folder: Path
+
+    @property
+    def stages(self) -> list[str]:
+        """The finished stages, up to the first that is not: what lies behind that is another recipe's."""
+        own = [stage for stage in STAGES if stage != "distil" or self.recipe.distil]
+        return list(takewhile(lambda stage: (self.folder / stage).is_dir(), own))
+
+    @property
+    def trained(self) -> Trained | None:
+        """The network that this recipe trains, if it is done."""
+        folder = self.folder / ("distil" if self.recipe.distil else "finetune")
+        return load_trained(folder) if folder.is_dir() else None
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """Of the evaluated bundle, if it is this recipe's: two recipes may share a folder."""
+        path = self.folder / "evaluate" / "bundle" / MANIFEST_FILE
+        if not path.is_file():
+            return None
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return manifest if manifest.lineage.recipe == self.recipe.name else None
+
+
+def made_of(name: str, work: Path) -> Made:
+    """What there is of the recipe of that name or file."""
+    recipe, _ = read_recipe(name)
+    return Made(recipe, work / recipe.work)
+
+
+def list_made(work: Path, console: Console) -> None:
+    """All recipes of the house, and how far each is."""
+    table = Table("recipe", "task", "data", "finished", "validation")
+    for name in recipe_names():
+        made = made_of(name, work)
+        best = f"{made.trained.record.best:.4f}" if made.trained else ""
+        table.add_row(name, made.recipe.task, made.recipe.data.set, ", ".join(made.stages), best)
+    console.print(table)
+
+
+def show(name: str, work: Path, console: Console) -> None:
+    """One recipe's run record and figures; MakeError where nothing was trained yet."""
+    made = made_of(name, work)
+    if made.trained is None:
+        raise MakeError(f"{name} has no trained network in {made.folder} yet.")
+    record = made.trained.record
+    console.print(f"{name}: {made.folder}, finished: {', '.join(made.stages)}")
+    console.print(
+        f"made {record.made}, commit {record.commit or 'unknown'}, seed {record.seed}, {record.base}"
+    )
+    for data in record.data:
+        console.print(f"learnt {data.rows} rows of {data.file} ({data.source})")
+    table = Table("epoch", "loss", "validation", "seconds", "tokens")
+    for epoch in record.epochs:
+        numbers = (f"{epoch.loss:.4f}", f"{epoch.validation:.4f}", f"{epoch.seconds:.0f}", str(epoch.tokens))
+        table.add_row(str(epoch.number), *numbers)
+    console.print(table)
+    for look in record.looks:
+        console.print(f"look at {look.split}, {look.when}: {look.why}")
+    for line in _figures(made).items():
+        console.print(f"{line[0]}: {line[1]}")
+
+
+def compare(names: Sequence[str], work: Path, console: Console) -> None:
+    """Recipes side by side, a line a figure."""
+    columns = {name: _figures(made_of(name, work)) for name in names}
+    table = Table("", *names)
+    for line in dict.fromkeys(line for figures in columns.values() for line in figures):
+        table.add_row(line, *(columns[name].get(line, "") for name in names))
+    console.print(table)
+
+
+def _figures(made: Made) -> dict[str, str]:
+    found = {}
+    if made.trained:
+        record = made.trained.record
+        found["validation"] = f"{record.best:.4f} ({record.validation_rows} rows)"
+        found["parameters"] = f"{made.trained.config.shape.parameters:,}"
+        found["minutes of training"] = f"{sum(epoch.seconds for epoch in record.epochs) / 60:.0f}"
+    if made.manifest:
+        found["bytes"] = f"{sum(file.bytes for file in made.manifest.files):,}"
+        widest = zip(made.manifest.cost.widths, made.manifest.cost.seconds[0], strict=True)
+        found["ms alone"] = ", ".join(f"{1000 * seconds:.2g} at {width}" for width, seconds in widest)
+        for each in made.manifest.quality:
+            bounds = "" if each.low is None else f" ({each.low:.4f} to {each.high:.4f})"
+            found[f"{each.metric}, {each.split}"] = f"{each.value:.4f}{bounds}"
+    return found
