@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from loadtest import flags, report
-from loadtest.bundles import ZOO
+from loadtest.bundles import ZOO, find_bundles
 from loadtest.compare import Bench
 from loadtest.contest import Contest
 from loadtest.errors import LoadtestError
 from loadtest.peer import PEERS, Peer
-from loadtest.results import FORMULA, Result
+from loadtest.results import Result
 from loadtest.scorecard import formula_of
 from loadtest.settings import CONTEST_TIMINGS, TIMINGS, Effort, Settings
 from loadtest.target import SERVE
@@ -25,6 +25,7 @@ from loadtest.turns import Say
 from loadtest.workload import Workload
 
 
+@one_sentence()
 def compare(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
     bundle: flags.Bundles = None,
     out: flags.Out = Path("bench/result.json"),
@@ -39,36 +40,34 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
     threads: flags.Threads = 1,
     bound_ms: flags.Bound = 50.0,
     engine: flags.Engine = True,
-    lightlm_weights: flags.Weights = "0.8,0.1,0.1",
-    lightlm_parameters: flags.BertParameters = FORMULA.bert_parameters,
-    lightlm_ms: flags.BertMs = 0.0,
+    lightlm: flags.LightLM = "0.8,0.1,0.1,102267648,0",
     data: flags.Data = None,
     seed: flags.Seed = 0,
     serve: flags.Serve = SERVE,
 ) -> None:
     """Measure bundles against BERT-base on the same server and cores, the sides in turn."""
     timing = TIMINGS[_effort(quick, thorough)].changed(rounds, tuple(map(int, _listed(connections))))
-    with one_sentence():
-        settings = Settings(
-            bundles=tuple(bundle or [ZOO]),
-            out=out,
-            timing=timing,
-            command=_command(),
-            data=data,
-            threads=threads,
-            bound_ms=bound_ms,
-            seed=seed,
-            serve=serve,
-            references=tuple(_listed(against)),
-            versus=tuple(versus or ()),
-            engine=engine,
-            workloads=tuple(workload or [Workload.TITLES]),
-            all_tasks=all_tasks,
-            formula=formula_of(lightlm_weights, lightlm_parameters, lightlm_ms),
-        )
-        compare_and_show(settings)
+    settings = Settings(
+        bundles=tuple(bundle or _shipped(quick)),
+        out=out,
+        timing=timing,
+        command=_command(),
+        data=data,
+        threads=threads,
+        bound_ms=bound_ms,
+        seed=seed,
+        serve=serve,
+        references=tuple(_listed(against)),
+        versus=tuple(versus or ()),
+        engine=engine,
+        workloads=tuple(workload or [Workload.TITLES]),
+        all_tasks=all_tasks,
+        formula=formula_of(lightlm),
+    )
+    compare_and_show(settings)
 
 
+@one_sentence()
 def peers(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
     bundle: flags.OneBundle = ZOO,
     out: flags.Out = Path("bench/peers.json"),
@@ -83,21 +82,25 @@ def peers(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
     serve: flags.Serve = SERVE,
 ) -> None:
     """Measure qingmo and other servers with the same network, texts and answers on one core, in turn."""
-    with one_sentence():
-        settings = Settings(
-            bundles=(bundle,),
-            out=out,
-            timing=CONTEST_TIMINGS[_effort(quick, thorough)].changed(rounds, ()),
-            command=_command(),
-            data=data,
-            bound_ms=bound_ms,
-            seed=seed,
-            serve=serve,
-            workloads=tuple(workload or [Workload.TITLES, Workload.PARAGRAPHS]),
-        )
-        chosen = _chosen(peer or [])
-        with _shown() as (folder, say):
-            _run_and_show(Contest(settings, chosen, folder, say), out)
+    settings = Settings(
+        bundles=(bundle,),
+        out=out,
+        timing=CONTEST_TIMINGS[_effort(quick, thorough)].changed(rounds, ()),
+        command=_command(),
+        data=data,
+        bound_ms=bound_ms,
+        seed=seed,
+        serve=serve,
+        workloads=tuple(workload or [Workload.TITLES, Workload.PARAGRAPHS]),
+    )
+    chosen = _chosen(peer or [])
+    with _shown() as (folder, say):
+        _run_and_show(Contest(settings, chosen, folder, say), out)
+
+
+def _shipped(quick: bool) -> list[Path]:
+    """The shipped bundles; two minutes are enough for one."""
+    return [find_bundles([ZOO])[0].folder] if quick else [ZOO]
 
 
 def _chosen(names: list[str]) -> list[Peer]:

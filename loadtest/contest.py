@@ -63,7 +63,15 @@ class Given:
 class Contest:
     """One run over all workloads; finished turns are in `result` and in the result file at any time."""
 
-    def __init__(self, settings: Settings, peers: Sequence[Peer], folder: Path, say: Say) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        peers: Sequence[Peer],
+        folder: Path,
+        say: Say,
+        python_of: Callable[[Peer], Path] = environment,
+    ) -> None:
+        self._python_of = python_of
         self._settings, self._peers, self._folder, self._say = settings, peers, folder, say
         self._cores = share_cores(settings.threads)
         self._driver = Driver(self._cores.load, folder)
@@ -133,7 +141,7 @@ class Contest:
         for peer in self._peers:
             self._say(f"{peer.name}: its environment")
             try:
-                python = environment(peer)
+                python = self._python_of(peer)
             except StartFailed as error:
                 self.result = msgspec.structs.replace(self.result, notes=(*self.result.notes, str(error)))
                 continue

@@ -29,7 +29,9 @@ Seconds = Annotated[float, typer.Option(min=0.5, help="How long to measure.")]
 Warmup = Annotated[float, typer.Option(min=0, help="How long to ask before that.")]
 LoadOut = Annotated[Path | None, typer.Option(help="Also write the figures there, as JSON.")]
 Out = Annotated[Path, typer.Option(help="The result; .md and .html are written beside it.")]
-Quick = Annotated[bool, typer.Option("--quick", help="About two minutes.")]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="A few minutes: one shipped bundle, fewer and shorter rounds.")
+]
 Thorough = Annotated[bool, typer.Option("--thorough", help="For the record.")]
 Rounds = Annotated[int, typer.Option(min=0, help="How often each side has its turn; 0 takes the preset's.")]
 Tried = Annotated[str, typer.Option(help="Numbers of connections to try, by commas; the preset's if empty.")]
@@ -50,12 +52,12 @@ Workloads = Annotated[
 AllTasks = Annotated[
     bool, typer.Option(help="Also compare servers that hold all bundles, asked for all tasks in turn.")
 ]
-Weights = Annotated[
-    str, typer.Option(help="Weights of the LightLM scorecard: tasks, parameters saved, time saved.")
-]
-BertParameters = Annotated[int, typer.Option(min=1, help="BERT-base's parameters on that scorecard.")]
-BertMs = Annotated[
-    float, typer.Option(min=0, help="BERT-base's ms a text on that scorecard; 0 takes what is measured here.")
+LightLM = Annotated[
+    str,
+    typer.Option(
+        help="The LightLM scorecard's weights of tasks, parameters saved and time saved, and BERT-base's "
+        "parameters and ms a text (0: as measured here)."
+    ),
 ]
 OnePeer = Annotated[list[str] | None, typer.Option("--peer", help="Only this one; may be given repeatedly.")]
 OneBundle = Annotated[Path, typer.Option("--bundle", help="The bundle that all serve; it must classify.")]

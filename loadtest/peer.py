@@ -89,7 +89,7 @@ class Peer:
         )
 
 
-WAITS = (Knobs(8, 2.0), Knobs(16, 5.0), Knobs(32, 10.0))
+WAITS = (Knobs(8, 2.0), Knobs(32, 5.0))
 PEERS = (
     Peer("FastAPI", "serve_fastapi.py", "fastapi[standard]==0.165.0"),
     Peer("LitServe", "serve_litserve.py", "litserve==0.2.19", (*WAITS, Knobs(8, 0.0))),
@@ -97,11 +97,11 @@ PEERS = (
         "BentoML",
         "serve_bentoml.py",
         "bentoml==1.4.39",
-        (Knobs(8, 0.0), Knobs(16, 0.0), Knobs(32, 0.0)),  # it finds the waiting time by itself
+        (Knobs(8, 0.0), Knobs(32, 0.0)),  # it finds the waiting time by itself
         ready_path="/readyz",
         body=_texts,
     ),
-    Peer("mosec", "serve_mosec.py", "mosec==0.9.8", (Knobs(8, 1.0), *WAITS[1:]), ready_path="/"),
+    Peer("mosec", "serve_mosec.py", "mosec==0.9.8", (Knobs(8, 1.0), Knobs(32, 5.0)), ready_path="/"),
     Peer("Ray Serve", "serve_ray.py", "ray[serve]==2.60.0", (*WAITS, Knobs(8, 0.0)), ready_path="/-/routes"),
     Peer(
         "MLServer",

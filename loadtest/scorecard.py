@@ -27,18 +27,18 @@ TASKS: Mapping[str, str] = {
 """The contest's four tasks by what a bundle's quality record says it was measured on."""
 
 
-def formula_of(weights: str, bert_parameters: int, bert_ms: float) -> Formula:
-    """From the flags; the weights are three numbers by commas: tasks, parameters, time.
+def formula_of(numbers: str) -> Formula:
+    """From the flag: the weights of tasks, parameters and time, BERT-base's parameters and milliseconds.
 
     Raises:
-        LoadtestError: They are not.
+        LoadtestError: They are not five numbers.
     """
     try:
-        tasks, parameters, time = map(float, weights.split(","))
+        tasks, parameters, time, bert_parameters, bert_ms = map(float, numbers.split(","))
     except ValueError as error:
-        raise LoadtestError(f"The weights must be three numbers by commas, not {weights!r}.") from error
+        raise LoadtestError(f"--lightlm takes five numbers by commas, not {numbers!r}.") from error
     return Formula(
-        tasks=tasks, parameters=parameters, time=time, bert_parameters=bert_parameters, bert_ms=bert_ms
+        tasks=tasks, parameters=parameters, time=time, bert_parameters=int(bert_parameters), bert_ms=bert_ms
     )
 
 

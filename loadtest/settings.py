@@ -88,11 +88,7 @@ class Timing:
             return dataclasses.replace(self, rates=(), search_steps=0, open_seconds=0.0)
         return dataclasses.replace(
             self,
-            **{
-                name: max(getattr(self, name) * 0.85, LEAST_SECONDS)
-                for name in STRETCHES
-                if getattr(self, name)
-            },
+            **{name: _shorter(getattr(self, name)) for name in STRETCHES},
         )
 
 
@@ -104,10 +100,15 @@ STRETCHES = (
     "idle_seconds",
     "warmup_seconds",
 )
-LEAST_SECONDS = 0.5
+LEAST_SECONDS = 1.0
 PLAINER_STEPS = 20
 SIDE_START, CLOSED_START, OPEN_START = 8.0, 2.0, 0.7
 """Seconds that it takes to start and measure a server, locust, and the other generator."""
+
+
+def _shorter(seconds: float) -> float:
+    return max(seconds * 0.85, min(seconds, LEAST_SECONDS))
+
 
 _FINE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
 _LIMITS = (0.0, 1000.0)
@@ -119,8 +120,8 @@ TIMINGS = {
     Effort.THOROUGH: Timing(7, 10.0, 20.0, 10.0, 6.0, 20.0, 3.0, (1, 4, 16, 32, 64, 128), _FINE, 4, _LIMITS),
 }
 CONTEST_TIMINGS = {
-    Effort.QUICK: Timing(1, 1.5, 2.5, 2.0, 0.0, 2.0, 0.5, (32,), (0.5, 0.8), 2),
-    Effort.NORMAL: Timing(2, 1.5, 2.5, 2.0, 2.0, 2.0, 0.5, (32,), (0.5, 0.8), 2),
+    Effort.QUICK: Timing(1, 1.5, 2.5, 2.0, 0.0, 2.0, 0.5, (32,), (0.6,), 2),
+    Effort.NORMAL: Timing(2, 1.5, 2.5, 2.0, 2.0, 2.0, 0.5, (32,), (0.6,), 2),
     Effort.THOROUGH: Timing(5, 5.0, 10.0, 8.0, 4.0, 10.0, 2.0, (32,), (0.3, 0.5, 0.7, 0.9), 4),
 }
 

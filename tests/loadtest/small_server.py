@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import time
@@ -44,7 +45,7 @@ class Session(asyncio.Protocol):
         task.add_done_callback(self.tasks.discard)
 
     async def later(self, status):
-        delay = DELAY.get(self.given.models, 0.0) + self.given.delay_ms / 1e3
+        delay = DELAY.get(self.given.models, 0.0) + self.given.delay_ms / 1e3 + self.given.batch / 1e3
         if self.given.stall_at and Session.count == self.given.stall_at:
             time.sleep(0.3)  # noqa: ASYNC251 - the whole server stalls, as asked
         await asyncio.sleep(delay)
@@ -52,7 +53,8 @@ class Session(asyncio.Protocol):
             self.reply(status)
 
     def reply(self, status):
-        body = b'{"results": []}'
+        best = {"label": self.given.label, "score": 0.9}
+        body = json.dumps({"results": [{"labels": [best]}]}).encode()
         self.transport.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
         if self.given.twice and self.path != "/health/ready":
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -68,9 +70,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int)
     parser.add_argument("--models", default="")
+    parser.add_argument("--label", default="news")
     parser.add_argument("--delay-ms", type=float, default=0.0)
     for name in ("--fail-every", "--die-after", "--stall-at"):
         parser.add_argument(name, type=int, default=0)
+    parser.add_argument("--batch", type=int, default=0)
     for name in ("--refuse", "--mute", "--twice"):
         parser.add_argument(name, action="store_true")
     given, _ = parser.parse_known_args()

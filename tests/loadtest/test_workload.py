@@ -4,7 +4,16 @@ import statistics
 import pytest
 
 from loadtest.errors import BadWorkload
-from loadtest.workload import SAMPLE_FILES, SAMPLES, Task, calls_of, rows_of
+from loadtest.workload import (
+    SAMPLE_FILES,
+    SAMPLES,
+    Task,
+    Workload,
+    calls_of,
+    read_articles,
+    rows_of,
+    texts_of,
+)
 
 
 def test_the_titles_are_many_different_and_of_a_title_s_length():
@@ -63,3 +72,37 @@ def test_a_pair_must_have_both(tmp_path):
     path.write_text("只有一句", "utf-8")
     with pytest.raises(BadWorkload, match="text and text_pair"):
         rows_of(Task.PAIR, tmp_path)
+
+
+def lengths(workload, seed=0):
+    return [len(row[0]) for row in texts_of(Task.CLASSIFY, workload, None, seed)]
+
+
+def test_workloads_differ_in_their_lengths():
+    titles, paragraphs, mixed, long = map(lengths, Workload)
+    assert max(titles) <= 45
+    assert 0.25 < sum(length > 60 for length in paragraphs) / len(paragraphs) < 0.35
+    assert max(paragraphs) < 130
+    assert 1 <= sum(length > 400 for length in mixed) <= 5
+    assert min(long) > 400
+    assert len(paragraphs) == len(mixed) == len(long) == 500
+
+
+def test_a_seed_fixes_the_mix():
+    def mixed(seed):
+        return texts_of(Task.NER, Workload.MIXED, None, seed)
+
+    assert mixed(1) == mixed(1) != mixed(2)
+
+
+def test_two_texts_have_no_such_mix():
+    with pytest.raises(BadWorkload, match="pair takes two"):
+        texts_of(Task.PAIR, Workload.MIXED, None, 0)
+
+
+def test_articles_may_be_one_s_own(tmp_path):
+    (tmp_path / "articles.txt").write_text("一\n二\n\n三\n", "utf-8")
+    assert read_articles(tmp_path) == [["一", "二"], ["三"]]
+    (tmp_path / "articles.txt").write_text("\n", "utf-8")
+    with pytest.raises(BadWorkload, match="holds no text"):
+        read_articles(tmp_path)
