@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -159,7 +158,7 @@ def _record_look(trained: Trained, quality: Sequence[Quality], split: str) -> No
 
 
 def _write_confusion(folder: Path, confusion: Confusion | None, title: str) -> None:
-    """A table, a line a true label, a column an answered one; and a picture where matplotlib is installed."""
+    """A table, a line a true label, a column an answered one; and a picture."""
     if confusion is None:
         return
     lines = ["\t".join(["true \\ answered", *confusion.answered])]
@@ -168,5 +167,4 @@ def _write_confusion(folder: Path, confusion: Confusion | None, title: str) -> N
         for true, counts in zip(confusion.true, confusion.counts.tolist(), strict=True)
     ]
     (folder / CONFUSION_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if find_spec("matplotlib"):
-        draw(confusion, title, folder / PICTURE_FILE)
+    draw(confusion, title, folder / PICTURE_FILE)

@@ -103,7 +103,6 @@ def test_answers_are_cut_from_long_contexts(made):
 
 @pytest.mark.parametrize("task", ["ner", "pair"])
 def test_what_was_taken_for_what_is_a_table_and_a_picture(made, task):
-    pytest.importorskip("matplotlib")
     folder = made(task) / "evaluate"
     rows = [line.split("\t") for line in (folder / "confusion.tsv").read_text("utf-8").splitlines()]
     assert rows[0][1:] == [row[0] for row in rows[1:]]
