@@ -1,12 +1,15 @@
-"""JSON lines: structlog for what happens, a cheap pen for one line a request. They hold no user's text."""
+"""JSON lines: structlog for what happens, a cheap way for one line a request. They hold no user's text."""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
 import time
 import traceback
+from collections import deque
+from typing import cast
 
 import msgspec
 import structlog
@@ -17,6 +20,8 @@ PIPE_BYTES = 4096
 PAUSE_SECONDS = 0.05
 MOST_BYTES = 8_000_000
 """What may wait for a slow reader of the log; beyond it lines are dropped, and counted in the log."""
+FLUSH_SECONDS = 1.0
+"""How long the end of a process waits for the log's reader."""
 
 
 def configure(level: str, *, descriptor: int = 1) -> None:
@@ -26,6 +31,8 @@ def configure(level: str, *, descriptor: int = 1) -> None:
         level: Least level that is written.
         descriptor: Where to: 1 is standard output, 2 standard error.
     """
+    made = Pen(descriptor)
+    atexit.register(made.flush)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
@@ -36,12 +43,23 @@ def configure(level: str, *, descriptor: int = 1) -> None:
             structlog.processors.JSONRenderer(serializer=_to_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: _Descriptor(descriptor),
+        logger_factory=lambda *_: made,
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Bridge()], level=number, force=True)
-    logging.getLogger("uvicorn").setLevel(max(number, logging.WARNING))  # its chatter says nothing of ours
+    # uvicorn warns of every connection that speaks no HTTP; the request lines have those.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
+
+
+def pen() -> Pen:
+    """What everything is written with since `configure`; who calls os._exit flushes it first."""
+    return cast("Pen", structlog.get_config()["logger_factory"]())
+
+
+def flush() -> None:
+    """Wait until what was logged is written, at most FLUSH_SECONDS."""
+    pen().flush()
 
 
 def _without_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -57,17 +75,70 @@ def _to_json(event: EventDict, **_: object) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
 
 
-class _Descriptor:
-    """A structlog logger that writes to a file descriptor."""
+class Pen:
+    """Writes lines from a thread of its own, so that nothing ever waits for who reads them.
+
+    It is a logger of structlog too. The thread begins with the first line, and sleeps while there is none:
+    a process that has not written yet may fork.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._lines: deque[bytes] = deque()
+        self._bytes = self._dropped = 0
+        self._begun = False
+        self._wake, self._hurry, self._done = threading.Event(), threading.Event(), threading.Event()
+        self._done.set()
+
+    def write(self, line: bytes) -> None:
+        """Take a line; it is written within PAUSE_SECONDS, or dropped if too much waits already."""
+        if self._bytes + len(line) > MOST_BYTES:
+            self._dropped += 1
+            return
+        self._bytes += len(line)
+        self._lines.append(line)
+        if not self._wake.is_set():
+            self._done.clear()
+            self._wake.set()
+            if not self._begun:
+                self._begun = True
+                threading.Thread(target=self._write_for_ever, name="log", daemon=True).start()
 
     def msg(self, line: str) -> None:
-        """Write one line in one piece."""
-        write_all(self._descriptor, line.encode() + b"\n")
+        """Take a line of structlog's."""
+        self.write(line.encode())
 
     debug = info = warning = error = critical = exception = log = msg
+
+    def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """Wait until all that has been taken is written, at most so long; whether it is."""
+        self._hurry.set()
+        return self._done.wait(seconds)
+
+    def _write_for_ever(self) -> None:
+        while True:
+            self._wake.wait()
+            self._hurry.wait(PAUSE_SECONDS)
+            self._wake.clear()
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            dropped, self._dropped, self._bytes = self._dropped, 0, 0
+            if dropped:
+                lines.append(_dropped_line(dropped))
+            for piece in pieces(lines):
+                write_all(self._descriptor, piece)
+            if not self._wake.is_set():
+                self._done.set()
+                if self._wake.is_set():  # a line came between the two
+                    self._done.clear()
+
+
+def _dropped_line(lines: int) -> bytes:
+    event = "lines dropped, the log's reader is too slow"
+    return msgspec.json.encode({"lines": lines, "event": event, "level": "warning", "timestamp": _stamp()})
+
+
+def _stamp() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 class _Bridge(logging.Handler):
@@ -115,19 +186,12 @@ class RequestLine(msgspec.Struct, omit_defaults=True):
 
 
 class RequestLog:
-    """Collects request lines and writes them from a thread of its own, so that nothing waits for a reader.
+    """Turns request lines into bytes for the pen."""
 
-    The thread sleeps while there is nothing to write.
-    """
-
-    def __init__(self, *, descriptor: int = 1) -> None:
-        self._descriptor = descriptor
+    def __init__(self, pen: Pen) -> None:
+        self._pen = pen
         self._encode = msgspec.json.Encoder().encode
-        self._lines: list[bytes] = []
-        self._bytes = self._dropped = self._second = 0
-        self._stamp = ""
-        self._wake, self._writing = threading.Event(), threading.Lock()
-        threading.Thread(target=self._write_for_ever, name="request-log", daemon=True).start()
+        self._second, self._stamp = 0, ""
 
     def timestamp(self) -> str:
         """Now in UTC, to the millisecond, as ISO 8601."""
@@ -138,34 +202,8 @@ class RequestLog:
         return f"{self._stamp}.{int((now - second) * 1000):03d}Z"
 
     def add(self, line: RequestLine) -> None:
-        """Take a line; it is written within PAUSE_SECONDS."""
-        encoded = self._encode(line)
-        if self._bytes + len(encoded) > MOST_BYTES:
-            self._dropped += 1
-            return
-        self._bytes += len(encoded)
-        self._lines.append(encoded)
-        if not self._wake.is_set():
-            self._wake.set()
-
-    def flush(self) -> None:
-        """Write all that has been taken."""
-        with self._writing:
-            lines, self._lines = self._lines, []
-            dropped, self._dropped, self._bytes = self._dropped, 0, 0
-            for piece in pieces(lines):
-                write_all(self._descriptor, piece)
-            if dropped:
-                structlog.get_logger().warning(
-                    "request lines dropped, the log's reader is too slow", lines=dropped
-                )
-
-    def _write_for_ever(self) -> None:
-        while True:
-            self._wake.wait()
-            time.sleep(PAUSE_SECONDS)
-            self._wake.clear()
-            self.flush()
+        """Take a line."""
+        self._pen.write(self._encode(line))
 
 
 def pieces(lines: list[bytes]) -> list[bytes]:

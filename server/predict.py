@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, cast
 
 import msgspec
@@ -22,10 +23,11 @@ from server.api.lines import Lines
 from server.api.render import results
 from server.api.wire import Result
 from server.errors import BadRequest, ServeError
+from server.inference.decoding.answers import LONGEST_ANSWER
 from server.inference.engine import Engine
 from server.inference.predictor import Predictor
 from server.inference.values import Answer, Options, Text
-from server.settings import Settings
+from server.settings import Settings, SettingsProblem
 from server.startup import engine_for_command, predictor_named
 
 
@@ -54,9 +56,11 @@ def predict(settings: Settings, model: str, options: Options, *, keep_going: boo
     """Answer standard input on standard output; 0, or 1 after a bad line.
 
     Raises:
-        SettingsProblem, BadBundle, UnknownModel: It cannot begin.
+        SettingsProblem, BadBundle, UnknownModel: It cannot begin, or its answers cannot be written.
         ServeError: The model failed.
     """
+    if (options.max_answer_chars or 0) > LONGEST_ANSWER:
+        raise SettingsProblem(f"--max-answer-chars: at most {LONGEST_ANSWER} is taken.")
     engine = engine_for_command(settings)
     try:
         predictor = predictor_named(engine, model)
@@ -73,23 +77,38 @@ def answer_lines(engine: Engine, predictor: Predictor, lines: Lines, options: Op
     """Write an outcome for every line, in order, with progress on standard error; how many were bad."""
     encode = msgspec.json.Encoder().encode
     bad = 0
-    answers = engine.answers(predictor, lines.texts(), options)
+
+    def answers(texts: Iterable[Text]) -> Iterator[Answer]:
+        return engine.answers(predictor, texts, options)
+
     with Progress(*COLUMNS, console=Console(stderr=True)) as progress:
         task = progress.add_task(predictor.name, total=None)
         for outcome in outcomes(lines, answers):
             bad += isinstance(outcome, Refused)
-            out.write(encode(outcome) + b"\n")
+            _write(out, encode(outcome) + b"\n")
             progress.advance(task)
-        out.flush()
+        _write(out, b"")
     return bad
 
 
-def outcomes(lines: Lines, answers: Iterable[Answer]) -> Iterator[Result | Refused]:
+def _write(out: BinaryIO, data: bytes) -> None:
+    """Write, or without data flush; what cannot be written is given up, also by the interpreter's end."""
+    try:
+        out.write(data) if data else out.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        raise SettingsProblem(f"The answers cannot be written: {error.strerror}.") from None
+
+
+def outcomes(
+    lines: Lines, answers: Callable[[Iterable[Text]], Iterator[Answer]]
+) -> Iterator[Result | Refused]:
     """What came of each line, in the order of the lines."""
-    for answer in answers:
+    while not lines.ended:
+        for answer in answers(lines.texts()):
+            yield from _refused(lines)
+            yield results([answer], [cast("Text", lines.read.popleft())])[0]
         yield from _refused(lines)
-        yield results([answer], [cast("Text", lines.read.popleft())])[0]
-    yield from _refused(lines)
 
 
 def _refused(lines: Lines) -> Iterator[Refused]:

@@ -13,6 +13,7 @@ from types import FrameType
 
 import structlog
 
+from server import logs
 from server.tally import READY, Tally
 
 LOOK_SECONDS = 0.1
@@ -94,6 +95,7 @@ class Supervisor:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
+            logs.flush()
             os._exit(code)
 
     def _wait_for_the_first(self) -> int | None:
@@ -125,7 +127,10 @@ class Supervisor:
         return codes
 
     def _stop(self) -> int:
-        """Readiness goes off in all processes at once; then each drains."""
+        """Readiness goes off in all processes at once; then each drains.
+
+        One that was still starting dies of the signal, as it should.
+        """
         self._tally.stop()
         self._tell_all(signal.SIGTERM)
         end = time.monotonic() + self._stop_seconds
@@ -136,7 +141,7 @@ class Supervisor:
                 self._tell_all(signal.SIGKILL)
                 return 128 + self._signals[-1]
             time.sleep(LOOK_SECONDS / 2)
-        return 1 if any(codes) else 0
+        return 0 if set(codes) <= {0, -signal.SIGTERM} else 1
 
     def _tell_all(self, number: int) -> None:
         for child in self._children:

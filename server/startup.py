@@ -96,7 +96,7 @@ def settle_memory() -> None:
 def serve(
     settings: Settings, tally: Tally | None = None, row: int = 0, orphaned: Callable[[], bool] = lambda: False
 ) -> int:
-    """Serve until told to stop; 0 when every accepted request was answered, else 1.
+    """Serve until told to stop; 0 when every accepted request was answered, else 1, as when its engine died.
 
     Raises:
         SettingsProblem, BadBundle: It cannot begin.
@@ -120,4 +120,4 @@ def serve(
             raise
         raise taken(settings, error) from None  # somebody began to listen after we had bound
     structlog.get_logger().info("stopped", all_answered=listener.all_answered, process=row)
-    return 0 if listener.all_answered else 1
+    return 0 if listener.all_answered and not listener.failed else 1

@@ -233,6 +233,9 @@ class _Collector:
         ready = GaugeMetricFamily("qingmo_processes_ready", "Processes that can answer now.")
         ready.add_metric([], self._tally.ready_rows())
         yield ready
+        processes = GaugeMetricFamily("qingmo_processes", "Processes that there should be.")
+        processes.add_metric([], self._tally.rows)
+        yield processes
 
     def _processes(self) -> Iterator[Metric]:
         """Memory, CPU time and open files of each process, under Prometheus's own names."""

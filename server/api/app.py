@@ -17,6 +17,7 @@ from server.api.body import BodyReader
 from server.api.edge import Edge
 from server.api.health import Health
 from server.api.keys import Keys
+from server.api.ledger import Ledger
 from server.api.openapi import VERSION, document
 from server.api.operate import cards, operating
 from server.api.page import page_routes
@@ -25,7 +26,7 @@ from server.api.tasks import TaskRoute
 from server.errors import BadRequest, MethodNotAllowed, NotFound, ServeError
 from server.inference.engine import Engine
 from server.inference.values import Task
-from server.logs import RequestLog
+from server.logs import RequestLog, pen
 from server.settings import Settings
 from server.telemetry import Telemetry
 
@@ -55,10 +56,12 @@ class App(FastAPI):
             openapi_url=None,
             docs_url=None,
             redoc_url=None,
+            redirect_slashes=False,
             lifespan=_lifespan,
         )
         self.service = service
-        self.log = RequestLog() if service.settings.log_requests else None
+        log = RequestLog(pen()) if service.settings.log_requests else None
+        self.ledger = Ledger(service.telemetry, log)
         models = cards(service.engine, service.settings.max_text_chars)
         self.include_router(operating(models, service.health, service.telemetry))
         self.add_api_route("/openapi.json", _openapi, methods=["GET"], include_in_schema=False)
@@ -85,8 +88,7 @@ class App(FastAPI):
             super().build_middleware_stack(),
             keys=service.keys,
             health=service.health,
-            telemetry=service.telemetry,
-            log=self.log,
+            ledger=self.ledger,
         )
 
 
@@ -104,8 +106,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if not await service.engine.drain(1.0):
         structlog.get_logger().warning("accepted requests were not answered before the time limit")
     service.engine.close()
-    if app.log:
-        app.log.flush()
 
 
 async def _openapi() -> Response:

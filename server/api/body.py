@@ -1,17 +1,17 @@
-"""Reading a request's body within its limits of size and time, and noticing that its sender has gone."""
+"""Reading a request's body within its limits of size and time."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-from starlette.types import Message, Receive
+from starlette.types import Receive
 
 from server.api.call import Call
-from server.errors import BodyTooLarge, BodyTooSlow, Overloaded, ServeError, UnsupportedEncoding
+from server.errors import BodyTooLarge, BodyTooSlow, Overloaded, UnsupportedEncoding
 
-PATIENCE_SECONDS = 0.1
-"""Answers that come sooner are not watched for hang-ups: the watch costs more than they do."""
+LEAST_SECONDS = 0.1
+"""A body may come a packet after its head, however short the deadline."""
 MOST_BYTES_HELD = 128_000_000
 LINGER_BYTES = 16_000_000
 LINGER_SECONDS = 2.0
@@ -22,19 +22,20 @@ class ClientGone(Exception):
 
 
 class BodyReader:
-    """Reads bodies, each up to `most_bytes`, and all that come in pieces up to `MOST_BYTES_HELD` together."""
+    """Reads bodies, each up to `most_bytes`, and all that come in pieces up to `most_held` together."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, most_bytes: int, most_held: int = MOST_BYTES_HELD) -> None:
+        self._most_bytes, self._most_held = most_bytes, most_held
         self._held = 0
 
-    async def read(self, call: Call, receive: Receive) -> bytes:
-        """The whole body.
+    async def read(self, call: Call, receive: Receive, deadline: float) -> bytes:
+        """The whole body, by a deadline on the monotonic clock.
 
         Raises:
             BodyTooLarge: By its Content-Length, or as soon as more has come in.
             UnsupportedEncoding: It is compressed.
             Overloaded: Too much is being read from others.
+            BodyTooSlow: It was not in by the deadline.
             ClientGone: It was not sent to its end.
         """
         if (encoding := call.headers.get(b"content-encoding")) and encoding.lower() != b"identity":
@@ -42,25 +43,27 @@ class BodyReader:
         declared = call.headers.get(b"content-length")
         if declared is not None and int(declared) > self._most_bytes:
             raise self._too_large()
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body", False):
-            body = self._checked(call, message["body"])
+        if call.whole:  # no timer, where there is nothing to wait for
+            body = self._checked(call, (await receive()).get("body", b""))
         else:
-            body = await self._pieces(call, receive, message)
+            try:
+                async with asyncio.timeout(max(LEAST_SECONDS, deadline - time.monotonic())):
+                    body = await self._pieces(call, receive)
+            except TimeoutError:
+                raise BodyTooSlow("The body was not in when the request's deadline passed.") from None
         call.body_read = True
         return body
 
-    async def _pieces(self, call: Call, receive: Receive, message: Message) -> bytes:
+    async def _pieces(self, call: Call, receive: Receive) -> bytes:
         chunks: list[bytes] = []
         try:
-            while message["type"] == "http.request":
+            while (message := await receive())["type"] == "http.request":
                 chunks.append(self._checked(call, message["body"]))
                 self._held += len(chunks[-1])
-                if self._held > MOST_BYTES_HELD:
+                if self._held > self._most_held:
                     raise Overloaded("Too many bodies are being read at once.", retry_after_seconds=1.0)
                 if not message.get("more_body", False):
                     return b"".join(chunks)
-                message = await receive()
             raise ClientGone
         finally:
             self._held -= sum(map(len, chunks))
@@ -90,56 +93,3 @@ async def linger(receive: Receive) -> None:
                     return
     except TimeoutError:
         return
-
-
-class Watch:
-    """Cancels the task that makes the answer when its client hangs up, or does not get its body sent in time.
-
-    Costs one timer where the answer comes soon.
-    """
-
-    __slots__ = ("_deadline", "_late", "_listener", "_loop", "_read", "_receive", "_task", "_timer", "why")
-
-    def __init__(self, receive: Receive, deadline: float) -> None:
-        self.why: Exception | None = None
-        self._receive, self._deadline = receive, deadline
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task(self._loop)
-        self._listener: asyncio.Task[None] | None = None
-        self._read = self._late = False
-        self._timer = self._loop.call_later(PATIENCE_SECONDS, self._patience_ends)
-
-    def body_is_in(self) -> None:
-        """From now on nothing but a hang-up can come from the client."""
-        self._read = True
-        if self._late:
-            self._timer.cancel()
-            self._listen()
-
-    def close(self) -> None:
-        """The answer is there, or never will be."""
-        self._timer.cancel()
-        if self._listener:
-            self._listener.cancel()
-
-    def _patience_ends(self) -> None:
-        self._late = True
-        if self._read:
-            self._listen()
-            return
-        left = max(0.0, self._deadline - time.monotonic())
-        slow: ServeError = BodyTooSlow("The body was not in when the request's deadline passed.")
-        self._timer = self._loop.call_later(left, self._stop, slow)
-
-    def _listen(self) -> None:
-        self._listener = self._loop.create_task(self._until_gone())
-
-    async def _until_gone(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._stop(ClientGone())
-
-    def _stop(self, why: Exception) -> None:
-        self.why = why
-        if self._task:
-            self._task.cancel()

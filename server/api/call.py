@@ -31,13 +31,13 @@ _numbers = itertools.count(1)
 class Call:
     """A request's identity and fate.
 
-    `code` is its outcome, ok or that of the refusal; `route` the path of the route that took it, for the log:
-    a path that nobody knows may hold anything.
+    `code` is its outcome, ok or that of the refusal; `route` the template of the route that took it, for the
+    log: a path as it was sent may hold anything. `whole` says that the body is in already.
     """
 
     __slots__ = (
         *("body_bytes", "body_read", "code", "extra", "headers", "method", "model", "path", "request_id"),
-        *("route", "started", "status", "texts", "timings", "trace"),
+        *("route", "started", "status", "texts", "timings", "trace", "whole"),
     )
 
     def __init__(self, scope: Scope) -> None:
@@ -50,7 +50,7 @@ class Call:
         self.status, self.code, self.model, self.texts, self.body_bytes = 0, "ok", "", 0, 0
         self.timings = _NOTHING
         self.route = "-"
-        self.body_read = False
+        self.body_read, self.whole = False, scope.get("whole", False)
         self.extra: list[tuple[bytes, bytes]] = []
 
     def _own_or_new_id(self) -> bytes:
@@ -97,6 +97,10 @@ class Call:
                 f"X-Request-Timeout-Ms must be a number of milliseconds over 0 and at most {most}."
             )
         return self.started + seconds
+
+    def marks(self) -> list[tuple[bytes, bytes]]:
+        """The headers that every answer has."""
+        return [(b"x-request-id", self.request_id), (b"server-timing", self.server_timing())]
 
     def server_timing(self) -> bytes:
         """The Server-Timing header's value: milliseconds of each stage."""

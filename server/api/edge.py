@@ -16,11 +16,10 @@ from server.api.body import ClientGone, linger
 from server.api.call import Call
 from server.api.health import Health
 from server.api.keys import Keys
+from server.api.ledger import Ledger
 from server.api.problem import problem
 from server.api.reply import Header, Reply
 from server.errors import ServeError, ShuttingDown
-from server.logs import RequestLine, RequestLog
-from server.telemetry import Telemetry
 
 GUARDED = "/v1/"
 Route = Callable[[Call, Receive], Awaitable[Reply]]
@@ -34,8 +33,7 @@ class Edge:
         rest: Everything else.
         keys: Who may ask below /v1/.
         health: Whether connections are being shut.
-        telemetry: Counts outcomes.
-        log: Takes one line a request; None for no lines.
+        ledger: Settles every call.
     """
 
     def __init__(
@@ -45,11 +43,10 @@ class Edge:
         *,
         keys: Keys,
         health: Health,
-        telemetry: Telemetry,
-        log: RequestLog | None,
+        ledger: Ledger,
     ) -> None:
         self._routes, self._rest, self._keys, self._health = routes, rest, keys, health
-        self._telemetry, self._log = telemetry, log
+        self._ledger = ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (or pass on the lifespan)."""
@@ -59,11 +56,14 @@ class Edge:
         scope["call"] = call = Call(scope)
         reply = await self._reply(call, scope, receive, send)
         if reply is None:
-            self._record(call)
+            self._ledger.settle(call)
             return
         call.status = reply.status
-        self._record(call)  # before it is sent: who has an answer finds it counted
-        await self._send(call, reply, receive, send)
+        self._ledger.settle(call)  # before it is sent: who has an answer finds it counted
+        try:
+            await self._send(call, reply, receive, send)
+        except asyncio.CancelledError:
+            return  # nobody is there to read it, or the time to send it is over
 
     async def _reply(self, call: Call, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         """The answer, or None when it has been sent, or nobody is there to be answered."""
@@ -73,14 +73,16 @@ class Edge:
             route = self._routes.get(call.path)
             if route is not None:
                 return await route(call, receive)
-            await self._rest(scope, receive, self._completing(call, send))
-            call.route = call.path if call.status < 400 else "-"
+            try:
+                await self._rest(scope, receive, self._completing(call, send))
+            finally:
+                call.route = getattr(scope.get("route"), "path", call.route)  # its template
         except ServeError as error:
             return problem(call, error)
         except ClientGone:
             call.code = "cancelled"
         except asyncio.CancelledError:
-            return problem(call, ShuttingDown("The time to finish before shutting down is over."))
+            return self._stopped(call, scope.get("stop"))
         except Exception:
             structlog.get_logger().exception("bug", request_id=call.request_id.decode())
             return (
@@ -89,6 +91,14 @@ class Edge:
                 else None
             )
         return None
+
+    def _stopped(self, call: Call, why: Exception | None) -> Reply | None:
+        """The task was cancelled: by the connection, which says why, or at the end of the drain."""
+        if isinstance(why, ClientGone):
+            call.code = "cancelled"
+            return None
+        end = ShuttingDown("The time to finish before shutting down is over.")
+        return None if call.status else problem(call, why if isinstance(why, ServeError) else end)
 
     async def _send(self, call: Call, reply: Reply, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body))]
@@ -116,38 +126,7 @@ class Edge:
         return complete
 
     def _common(self, call: Call) -> list[Header]:
-        headers = [(b"x-request-id", call.request_id), (b"server-timing", call.server_timing())]
+        headers = call.marks()
         if self._health.stopping or call.abandons_body:
             headers.append((b"connection", b"close"))
         return headers
-
-    def _record(self, call: Call) -> None:
-        seconds = call.seconds
-        self._telemetry.outcome(call.model, call.code)
-        if call.texts and call.code == "ok":
-            self._telemetry.answered(call.model, seconds, call.texts, call.timings)
-        if self._log is None:
-            return
-        t = call.timings
-        self._log.add(
-            RequestLine(
-                timestamp=self._log.timestamp(),
-                level="error" if call.status >= 500 and call.status != 503 else "info",
-                event="request",
-                request_id=call.request_id.decode(),
-                method=call.method if call.method.isalpha() else "-",
-                path=call.route,
-                status=call.status,
-                code=call.code,
-                ms=round(seconds * 1e3, 3),
-                model=call.model,
-                texts=call.texts,
-                body_bytes=call.body_bytes,
-                queue_ms=round(t.queue * 1e3, 3),
-                tokenise_ms=round(t.tokenise * 1e3, 3),
-                infer_ms=round(t.infer * 1e3, 3),
-                decode_ms=round(t.decode * 1e3, 3),
-                trace_id=call.trace[0],
-                span_id=call.trace[1],
-            )
-        )

@@ -25,7 +25,7 @@ class Keys:
         given = set(_cleaned(settings.api_keys.get_secret_value().split(",")))
         if settings.api_keys_file is not None:
             try:
-                lines = settings.api_keys_file.read_text("utf-8").splitlines()
+                lines = settings.api_keys_file.read_text("utf-8-sig").splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise SettingsProblem(f"The file of API keys cannot be read: {error}.") from None
             found = _cleaned(line.partition("#")[0] for line in lines)

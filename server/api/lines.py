@@ -13,6 +13,9 @@ from server.errors import ServeError
 from server.inference.check import check_text
 from server.inference.values import Task, Text
 
+MOST_AHEAD = 4_096
+"""More than the engine reads ahead, so that only many bad lines in a row make it stop."""
+
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
     """A line as an object; options are flags, the same for all lines."""
@@ -53,13 +56,18 @@ class Lines:
     def __init__(self, source: Iterable[bytes], task: Task, max_chars: int, *, keep_going: bool) -> None:
         kind, self._text_of = READERS[task]
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
-        self._source, self._task, self._max_chars, self._keep_going = source, task, max_chars, keep_going
+        self._numbered = enumerate(source, 1)
+        self._task, self._max_chars, self._keep_going = task, max_chars, keep_going
         self.read: deque[Text | ServeError] = deque()
+        self.ended = False
         self.failed: ServeError | None = None
 
     def texts(self) -> Iterator[Text]:
-        """The texts of the good lines."""
-        for number, line in enumerate(self._source, 1):
+        """The texts of the good lines.
+
+        Stops when MOST_AHEAD lines are read and not yet answered; called again, it goes on unless `ended`.
+        """
+        for number, line in self._numbered:
             if not line.strip():
                 continue
             try:
@@ -68,11 +76,14 @@ class Lines:
                 error.message = f"Line {number}: {error.message}"
                 if not self._keep_going:
                     self.failed = error
-                    return
+                    break
                 self.read.append(error)
+                if len(self.read) >= MOST_AHEAD:
+                    return
             else:
                 self.read.append(text)
                 yield text
+        self.ended = True
 
     def _text(self, line: bytes) -> Text:
         text = self._text_of(decode(self._decoder, line))

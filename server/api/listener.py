@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
+from server import logs
 from server.api.app import App
 from server.api.protocol import BoundedProtocol
 from server.settings import Settings
@@ -21,7 +22,9 @@ from server.settings import Settings
 LINGER_SECONDS = 0.5
 """How long idle connections are kept once the port is shut: a client that is just asking gets its answer, and
 with it `Connection: close`, instead of a reset."""
-SWEEP_TICKS = 20
+DEAD_SECONDS = 2.0
+"""How long refusals may take to go out once the engine has died."""
+SWEEP_TICKS = 10
 
 
 class Listener(uvicorn.Server):
@@ -34,7 +37,8 @@ class Listener(uvicorn.Server):
     """
 
     def __init__(self, app: App, settings: Settings, orphaned: Callable[[], bool] = lambda: False) -> None:
-        kind = type("Protocol", (BoundedProtocol,), {"most_connections": settings.max_connections})
+        bounds = {"most_connections": settings.max_connections, "idle_seconds": settings.keep_alive_seconds}
+        kind = type("Protocol", (BoundedProtocol,), {**bounds, "ledger": app.ledger})
         super().__init__(
             uvicorn.Config(
                 app,
@@ -47,11 +51,10 @@ class Listener(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 backlog=2048,
-                timeout_keep_alive=settings.keep_alive_seconds,
             )
         )
         self._app, self._settings, self._orphaned = app, settings, orphaned
-        self.all_answered = True
+        self.all_answered, self.failed = True, False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -69,19 +72,24 @@ class Listener(uvicorn.Server):
         """Begin to stop; when that has begun already, end the process."""
         health = self._app.service.health
         if health.stopping:
-            if self._app.log:
-                self._app.log.flush()
+            logs.flush()
             os._exit(128 + number)
         health.stopping = True
         health.beat()
         structlog.get_logger().info("stopping", delay_seconds=self._settings.drain_delay_seconds)
         asyncio.get_running_loop().call_later(self._settings.drain_delay_seconds, self._shut)
 
+    def _give_up(self, why: str) -> None:
+        """A dead engine never answers again: fail, so that whoever started this process starts another."""
+        structlog.get_logger().error("the engine died", why=why)
+        self.failed = self._app.service.health.stopping = True
+        self._shut()
+
     def _shut(self) -> None:
         self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: tell how this process is, look after slow connections."""
+        """Ten times a second: tell how this process is, look after slow connections and a dead engine."""
         health = self._app.service.health
         health.beat()
         if counter % SWEEP_TICKS == 0:
@@ -89,15 +97,21 @@ class Listener(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 if isinstance(connection, BoundedProtocol):
                     connection.close_if_slow(now)
-        if self._orphaned() and not health.stopping:
-            self.stop()
+        if not health.stopping:
+            if why := self._app.service.engine.why_not_ready:
+                self._give_up(why)
+            elif self._orphaned():
+                self.stop()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Shut the port, let connections finish what they are at, then close."""
-        end = time.monotonic() + self._settings.drain_seconds
+        limit = (
+            min(self._settings.drain_seconds, DEAD_SECONDS) if self.failed else self._settings.drain_seconds
+        )
+        end = time.monotonic() + limit
         await self._shut_port(sockets or [])
-        await self._until(self._no_connection, min(LINGER_SECONDS, self._settings.drain_seconds))
+        await self._until(self._no_connection, min(LINGER_SECONDS, limit))
         for connection in list(self.server_state.connections):
             connection.shutdown()
         self.all_answered = await self._until(self._no_task, max(0.0, end - time.monotonic()))

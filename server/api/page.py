@@ -30,10 +30,10 @@ START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinki
 
 
 class Strict:
-    """Adds what a browser must be told to every answer of an application."""
+    """Adds what a browser must be told to every answer of an application, and names it for the log."""
 
-    def __init__(self, app: ASGIApp, policy: str) -> None:
-        self._app = app
+    def __init__(self, name: str, app: ASGIApp, policy: str) -> None:
+        self._name, self._app = name, app
         self._headers = [
             (b"content-security-policy", policy.encode()),
             (b"x-content-type-options", b"nosniff"),
@@ -43,6 +43,7 @@ class Strict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As the application, with the headers."""
+        scope["call"].route = self._name
 
         async def strict(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,9 +59,9 @@ def page_routes() -> list[BaseRoute]:
     swagger = StaticFiles(directory=str(files("fastapi_offline") / "static"))
     scripts = Response(START, media_type="text/javascript")
     return [
-        Route("/", Strict(page, POLICY), methods=["GET", "HEAD"]),
-        Mount("/playground", Strict(page, POLICY)),
-        Route("/docs", Strict(HTMLResponse(DOCS), DOCS_POLICY), methods=["GET", "HEAD"]),
-        Route("/docs/start.js", Strict(scripts, DOCS_POLICY), methods=["GET", "HEAD"]),
-        Mount("/docs/assets", Strict(swagger, DOCS_POLICY)),
+        Route("/", Strict("/", page, POLICY), methods=["GET", "HEAD"]),
+        Mount("/playground", Strict("/playground", page, POLICY)),
+        Route("/docs", Strict("/docs", HTMLResponse(DOCS), DOCS_POLICY), methods=["GET", "HEAD"]),
+        Route("/docs/start.js", Strict("/docs/start.js", scripts, DOCS_POLICY), methods=["GET", "HEAD"]),
+        Mount("/docs/assets", Strict("/docs/assets", swagger, DOCS_POLICY)),
     ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from starlette.types import Receive
 
 from server.api import wire
-from server.api.body import BodyReader, Watch
+from server.api.body import BodyReader
 from server.api.call import Call
 from server.api.render import results
 from server.api.reply import Reply
@@ -90,18 +89,8 @@ class TaskRoute:
         if call.method != "POST":
             return self._other_method(call)
         deadline = call.deadline(self._timeout_seconds)
-        watch = Watch(receive, deadline)
-        try:
-            body = await self._reader.read(call, receive)
-            watch.body_is_in()
-            return await self._answer(call, body, deadline)
-        except asyncio.CancelledError:
-            if watch.why is None:
-                raise
-            cast("asyncio.Task[None]", asyncio.current_task()).uncancel()
-            raise watch.why from None
-        finally:
-            watch.close()
+        body = await self._reader.read(call, receive, deadline)
+        return await self._answer(call, body, deadline)
 
     async def _answer(self, call: Call, body: bytes, deadline: float) -> Reply:
         request = wire.decode(self._decoder, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Annotated, Literal, TypeVar
 
@@ -9,9 +10,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from server.errors import BadOption, BadRequest, BadText, ServeError, TooMany
+from server.inference.decoding.answers import LONGEST_ANSWER
 from server.inference.values import Entity, Label, Span
 
 MAX_TEXTS = 128
+BOM = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MOST_CHARS_OF_A_SENTENCE = 300
 
 _OneText = Annotated[
@@ -31,7 +34,7 @@ Threshold = Annotated[
     Annotated[float, Meta(ge=0, le=1)] | None, Meta(description="Leave out what scores below this.")
 ]
 MaxAnswerChars = Annotated[
-    Annotated[int, Meta(ge=1, le=10_000)] | None, Meta(description="Longest answer, in characters.")
+    Annotated[int, Meta(ge=1, le=LONGEST_ANSWER)] | None, Meta(description="Longest answer, in characters.")
 ]
 OffsetUnit = Literal["codepoint", "utf16", "utf8"]
 Unit = Annotated[
@@ -171,6 +174,8 @@ def decode(decoder: msgspec.json.Decoder[Some], body: bytes) -> Some:
     """
     if not body:
         raise BadRequest("The body is empty; a JSON object is expected.")
+    if body.startswith(BOM):
+        raise BadRequest("The JSON begins with a byte order mark; send UTF-8 without one.")
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -119,6 +120,47 @@ def test_a_bad_line_can_be_passed_over(bundles):
     assert ["error" in answer for answer in answers] == [True, False, True, True, False, True]
     assert answers[0]["error"]["code"] == "bad_text"
     assert answers[2]["error"]["detail"].startswith("Line 3: ")
+
+
+def test_many_bad_lines_are_answered_while_they_are_read(bundles):
+    """An outcome comes out although the input has not ended, and nothing gathers meanwhile."""
+    words = ("predict", "--model", "classify", "--keep-going", "--bundles", str(bundles))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command(*words), env=environment(), **pipes) as process:
+        killer = threading.Timer(40, process.kill)
+        killer.start()
+        process.stdin.write(b'"a"\n' + b"{}\n" * 20_000)
+        process.stdin.flush()
+        first = process.stdout.readline()
+        rest, _ = process.communicate(b'"b"\n')
+        killer.cancel()
+    answers = [json.loads(line) for line in [first, *rest.splitlines()]]
+    assert ["error" in answer for answer in answers] == [False, *[True] * 20_000, False]
+    assert answers[20_000]["error"]["detail"].startswith("Line 20001: ")
+    assert process.returncode == 1
+
+
+def test_answers_that_cannot_be_written_are_a_sentence(bundles):
+    words = ("predict", "--model", "classify", "--bundles", str(bundles))
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command(*words),
+            check=False,
+            input=b'"a"\n' * 5_000,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert b"cannot be written: No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+def test_predict_allows_no_longer_answers_than_the_decoder(bundles):
+    words = ("predict", "--model", "qa", "--max-answer-chars", "257", "--bundles", str(bundles))
+    one_sentence(run(*words), 2, "256")
 
 
 def test_predict_knows_its_models(bundles):

@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.logs import MOST_BYTES, PIPE_BYTES, RequestLine, RequestLog, pieces
+from server.logs import MOST_BYTES, PIPE_BYTES, Pen, RequestLine, RequestLog, pieces
 from tests.kit.serve_kit import ROOT
 
 
@@ -21,10 +22,11 @@ def line(number: int) -> RequestLine:
 
 def test_lines_come_out_whole_and_in_order():
     reading, writing = os.pipe()
-    log = RequestLog(descriptor=writing)
+    pen = Pen(writing)
+    log = RequestLog(pen)
     for number in range(50):
         log.add(line(number))
-    log.flush()
+    assert pen.flush(10)
     os.close(writing)
     with os.fdopen(reading, "rb") as out:
         seen = [json.loads(each) for each in out.read().splitlines()]
@@ -34,14 +36,23 @@ def test_lines_come_out_whole_and_in_order():
 
 def test_a_reader_that_stands_still_stops_nobody():
     reading, writing = os.pipe()
-    log = RequestLog(descriptor=writing)
+    pen = Pen(writing)
+    log = RequestLog(pen)
     began = time.monotonic()
-    for number in range(2 * MOST_BYTES // 150):
+    for number in range(3 * MOST_BYTES // 150):
         log.add(line(number))
+    assert not pen.flush(0.2)
     assert time.monotonic() - began < 20
-    os.close(reading)
-    time.sleep(0.2)
-    os.close(writing)
+    with os.fdopen(reading, "rb") as out:
+        reader = threading.Thread(target=lambda: seen.extend(out))
+        seen: list[bytes] = []
+        reader.start()
+        assert pen.flush(20)
+        os.close(writing)
+        reader.join(20)
+    lost = [json.loads(each)["lines"] for each in seen if b"dropped" in each]
+    assert sum(lost) > 0
+    assert len(seen) - len(lost) + sum(lost) == 3 * MOST_BYTES // 150
 
 
 @settings(deadline=None, max_examples=50)

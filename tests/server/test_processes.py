@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.kit.serve_kit import bundles_of_all_tasks, served
+from tests.kit.serve_kit import bundles_of_all_tasks, command, environment, served
 
 ASKED = {"text": "今天看球"}
 
@@ -55,6 +57,7 @@ def test_they_count_together_and_the_dead_are_replaced(bundles, tmp_path):
         assert ("process_resident_memory_bytes", "1") in seen[0]
         assert {line["process"] for line in server.lines() if line["event"] == "serving"} == {0, 1}
 
+        assert seen[0][("qingmo_processes",)] == 2
         os.kill(first[1], signal.SIGKILL)
         until(20, lambda: status(server)[0] == 503)
         assert "1 of 2 processes" in status(server)[1]
@@ -64,6 +67,16 @@ def test_they_count_together_and_the_dead_are_replaced(bundles, tmp_path):
         assert server.counts()[("qingmo_requests_total", "classify", "ok")] == 25
         assert server.stop() == 0
     assert not any(os.path.exists(f"/proc/{pid}") for pid in first)
+
+
+def test_a_signal_while_the_first_starts_is_an_ordinary_end(bundles):
+    words = ("--bundles", str(bundles), "--port", "0", "--processes", "2")
+    with subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, env=environment()) as process:
+        path = f"/proc/{process.pid}/task/{process.pid}/children"
+        until(20, lambda: Path(path).read_text())
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_readiness_goes_off_in_all_at_once(bundles, tmp_path):

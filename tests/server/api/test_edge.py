@@ -66,6 +66,8 @@ def test_a_request_is_one_line_without_its_text(server, client):
     assert line["span_id"] == "b7ad6b7169203331"
     assert line["ms"] > 0
     assert line["infer_ms"] > 0
+    shown = client.get(f"/v1/models/{text}")
+    assert logged(server, shown.headers["x-request-id"])["path"] == "/v1/models/{name}"
     unknown = client.get(f"/v1/{text}?q={text}")
     bad = client.post("/v1/classify", json={text: text})
     logged(server, unknown.headers["x-request-id"])

@@ -16,7 +16,7 @@ ASKED = {"text": "a"}
 @pytest.fixture(scope="module")
 def locked(tiny_bundles, tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
-    (folder / "keys").write_text("# ours\nfrom-file\n\nwith-comment # theirs\n")
+    (folder / "keys").write_text("\ufefffrom-windows\n# ours\nfrom-file\n\nwith-comment # theirs\n")
     flags = ("--api-keys-file", str(folder / "keys"))
     with served(tiny_bundles, folder / "log", *flags, QINGMO_API_KEYS="first, 第二") as server:
         with httpx.Client(base_url=server.url, timeout=20) as client:
@@ -24,7 +24,7 @@ def locked(tiny_bundles, tmp_path_factory):
         assert "from-file" not in server.log.read_text()
 
 
-@pytest.mark.parametrize("key", ["first", "第二", "from-file", "with-comment"])
+@pytest.mark.parametrize("key", ["first", "第二", "from-windows", "from-file", "with-comment"])
 def test_any_known_key_opens(locked, key):
     for headers in ({"Authorization": b"Bearer " + key.encode()}, {"X-Api-Key": key.encode()}):
         assert locked.post("/v1/classify", json=ASKED, headers=headers).status_code == 200

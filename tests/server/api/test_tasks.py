@@ -111,6 +111,7 @@ REFUSED = {
     "top_k true": ("classify", {"text": "a", "top_k": True}, BAD_OPTION, "$.top_k"),
     "threshold 2": ("ner", {"text": "a", "threshold": 2}, BAD_OPTION, "$.threshold"),
     "unit": ("ner", {"text": "a", "offset_unit": "bytes"}, BAD_OPTION, "$.offset_unit"),
+    "max_answer_chars": ("qa", {"question": "a", "context": "b", "max_answer_chars": 257}, BAD_OPTION, "256"),
     "option of another route": ("ner", {"text": "a", "top_k": 1}, BAD_REQUEST, "top_k"),
     "bad context": ("qa", {"question": ["a", "b"], "context": ["a", ""]}, BAD_TEXT, 1),
 }
