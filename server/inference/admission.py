@@ -2,63 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from server.errors import Overloaded, TooMany
+from server.errors import Expired, Overloaded, ShuttingDown, TooLong, TooMany
 from server.inference.batching import BULK_SHARE, Lane, Queues, T, Ticket
 
-_SOONEST_RETRY_SECONDS = 0.01
+SOONEST_RETRY_SECONDS = 0.01
+
+SHED_FOR: Mapping[type[BaseException], str] = {
+    Overloaded: "overloaded",
+    TooMany: "overloaded",
+    TooLong: "overloaded",
+    Expired: "expired",
+    ShuttingDown: "shutting_down",
+}
+"""The probe's word for what kept a text out of the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineLimits:
-    """What may wait in each lane: tickets, and predicted seconds until a pool of all threads has run them.
+    """What is let in.
 
-    A request of more seconds than that is taken when its lane is empty, so that it can be answered at all.
+    Args:
+        max_tickets: That may wait in a lane.
+        max_seconds: Until a pool of all threads would have run what goes before a newcomer.
+        max_request_seconds: That a pool of all threads may need for one request.
     """
 
     max_tickets: int
     max_seconds: float
+    max_request_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What goes before a newcomer: tickets in its lane, and seconds until it would begin."""
+    """What goes before a newcomer: tickets in its lane, and seconds that it would be held up."""
 
     tickets: int
     seconds: float
 
 
-def backlog_of(queues: Queues[T], lane: Lane, running_seconds: float, threads: int) -> Backlog:
-    """What goes before a newcomer in `lane` while batches of `running_seconds` run in `threads`."""
-    single, bulk = queues.load(Lane.SINGLE), queues.load(Lane.BULK)
+def backlog_of(
+    queues: Queues[T], lane: Lane, running_seconds: float, threads: int, rounds: tuple[int, int]
+) -> Backlog:
+    """What goes before the end of a newcomer in `lane` while batches of `running_seconds` run.
+
+    Args:
+        queues: What waits.
+        lane: Where the newcomer would wait.
+        running_seconds: Predicted for the batches that run, on one thread.
+        threads: That empty the queues.
+        rounds: Of the bulk lane: the one that runs, and the one in which the newcomer's last ticket is due.
+    """
+    single = queues.load(Lane.SINGLE)
     seconds = single.seconds + running_seconds
     if lane is Lane.BULK:
-        seconds += bulk.seconds
-    elif bulk.tickets:
+        seconds += queues.bulk_seconds(*rounds)
+    elif queues.load(Lane.BULK).tickets:
         seconds += single.seconds / BULK_SHARE
     return Backlog(queues.load(lane).tickets, seconds / threads)
 
 
-def refuse_full(backlog: Backlog, limits: LineLimits, tickets: int = 1, seconds: float = 0.0) -> None:
-    """Refuse what does not fit in: `tickets` that would take a pool of all threads `seconds`.
+def refuse_great(tickets: int, seconds: float, texts: int, limits: LineLimits) -> None:
+    """Refuse what is never taken in one request: more tickets or more work than the limits allow.
 
     Raises:
-        TooMany: More tickets than ever fit.
-        Overloaded: More than fit now.
+        TooMany: Of several texts.
+        TooLong: Of one text.
     """
-    if tickets > limits.max_tickets:
-        raise TooMany(
-            f"The texts make {tickets} windows; at most {limits.max_tickets} are taken in one request."
-        )
-    too_many = backlog.tickets + tickets > limits.max_tickets
-    too_long = backlog.tickets > 0 and backlog.seconds + seconds > limits.max_seconds
-    if too_many or too_long:
+    if tickets <= limits.max_tickets and seconds <= limits.max_request_seconds:
+        return
+    kind, what = (TooLong, "The text makes") if texts == 1 else (TooMany, "The texts make")
+    raise kind(
+        f"{what} {tickets} windows or more, {seconds:.1f} s of work for this model; at most "
+        f"{limits.max_tickets} windows and {limits.max_request_seconds:.1f} s are taken in one request."
+    )
+
+
+def refuse_full(backlog: Backlog, limits: LineLimits, tickets: int = 1) -> None:
+    """Refuse what does not fit in now.
+
+    Raises:
+        Overloaded: `tickets` are more than there is room for, or too much goes before them.
+    """
+    if backlog.tickets + tickets > limits.max_tickets or backlog.seconds > limits.max_seconds:
         raise Overloaded(
             f"The waiting line is full: {backlog.tickets} texts or windows wait, "
-            f"{backlog.seconds:.2f} s of work.",
-            retry_after_seconds=max(backlog.seconds, _SOONEST_RETRY_SECONDS),
+            f"{backlog.seconds:.2f} s of work go before this.",
+            retry_after_seconds=max(backlog.seconds, SOONEST_RETRY_SECONDS),
         )
 
 
@@ -70,9 +102,9 @@ def refuse_late(backlog: Backlog, seconds: float, time_left: float) -> None:
     """
     if backlog.seconds + seconds > time_left:
         raise Overloaded(
-            f"An answer is predicted to take {backlog.seconds + seconds:.3f} s, "
-            f"but the deadline is in {max(0.0, time_left):.3f} s.",
-            retry_after_seconds=max(backlog.seconds, _SOONEST_RETRY_SECONDS),
+            f"An answer is predicted to take {backlog.seconds + seconds:.3f} s, {seconds:.3f} s of it "
+            f"for the texts themselves, but the deadline is in {max(0.0, time_left):.3f} s.",
+            retry_after_seconds=max(backlog.seconds, SOONEST_RETRY_SECONDS),
         )
 
 

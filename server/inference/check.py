@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from server.errors import BadText, TooLong
+from server.inference.spans import UNSEEN
 from server.inference.values import Task, Text
 
 PAIRED = frozenset({Task.PAIR, Task.QA})
 """Tasks of two texts: `Text.second` is needed there and not allowed elsewhere."""
 
+_UNSEEN_KINDS = frozenset({"Cc", "Cf", "Co", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
+
+_NFKC_FACTOR = 18
+"""No character becomes more under NFKC (Unicode Technical Report 15)."""
+
+_EXPANSION = 2
+"""A text may grow by so much under NFKC; only rare signs make one grow at all."""
+
 
 def check_texts(texts: Sequence[Text], task: Task, max_chars: int) -> None:
-    """Refuse texts that are blank, not Unicode, too long, or one where two are needed.
+    """Refuse texts that show nothing, are not Unicode, too long, or one where two are needed.
 
     Args:
         texts: All of one request.
@@ -40,10 +50,28 @@ def check_text(text: Text, task: Task, max_chars: int, index: int) -> None:
 def _check(text: str, max_chars: int, index: int) -> None:
     if len(text) > max_chars:
         raise TooLong(f"A text has {len(text)} characters; at most {max_chars} are taken.", index=index)
-    if not text or text.isspace():
-        raise BadText("A text is empty or holds nothing but white space.", index=index)
     if not text.isascii() and not _is_unicode(text):
         raise BadText("A text holds a lone surrogate, which is not a Unicode character.", index=index)
+    if not _can_be_seen(text):
+        raise BadText("A text is empty or shows nothing but white space.", index=index)
+    _check_expansion(text, max_chars, index)
+
+
+def _can_be_seen(text: str) -> bool:
+    """Whether anything is left once spaces, controls and marks that stand alone are dropped."""
+    return any(unicodedata.category(char) not in _UNSEEN_KINDS for char in text.strip(UNSEEN))
+
+
+def _check_expansion(text: str, max_chars: int, index: int) -> None:
+    """Refuse a text that tokenizers would blow up: normalised (NFKC), one character may become eighteen."""
+    if text.isascii() or len(text) * _NFKC_FACTOR <= max_chars * _EXPANSION:
+        return
+    length = len(unicodedata.normalize("NFKC", text))
+    if length > max_chars * _EXPANSION:
+        raise TooLong(
+            f"A text has {length} characters once normalised; at most {max_chars * _EXPANSION} are taken.",
+            index=index,
+        )
 
 
 def _is_unicode(text: str) -> bool:

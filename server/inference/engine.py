@@ -17,7 +17,7 @@ from server.errors import (
     UnknownModel,
     WrongTask,
 )
-from server.inference.admission import LineLimits
+from server.inference.admission import SHED_FOR, LineLimits
 from server.inference.batching import Lane
 from server.inference.bundle import Bundle
 from server.inference.check import check_texts
@@ -33,11 +33,12 @@ from server.inference.values import Answer, Answered, Encoded, Options, Task, Te
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the engine takes: characters a text, what may wait in each lane, characters in encoding."""
+    """What the engine takes: characters a text, what `LineLimits` says, seconds a run, and so on."""
 
     max_text_chars: int = 50_000
     max_line_seconds: float = 2.0
     max_line_tickets: int = 10_000
+    max_request_seconds: float = 10.0
     max_run_seconds: float = MAX_RUN_SECONDS
     max_encoding_chars: int = 2_000_000
 
@@ -78,7 +79,8 @@ class Engine:
             bundle.manifest.name: Predictor(bundle, limits.max_run_seconds) for bundle in bundles
         }
         self._limits = limits
-        line_limits = LineLimits(limits.max_line_tickets, limits.max_line_seconds)
+        self._probe = probe
+        line_limits = LineLimits(limits.max_line_tickets, limits.max_line_seconds, limits.max_request_seconds)
         self._line = Line(self.predictors, threads=threads, limits=line_limits, probe=probe)
         self._helpers = Helpers(threads, limits.max_encoding_chars)
         self._active = 0
@@ -161,6 +163,10 @@ class Engine:
         self._quiet.clear()
         try:
             return await self._answer(request)
+        except BaseException as error:
+            if not request.job.admitted:
+                self._shed(request, error)
+            raise
         finally:
             if timer is not None:
                 timer.cancel()
@@ -198,29 +204,40 @@ class Engine:
             request.reply.set_exception(Expired("The deadline passed before the answer was there."))
 
     async def _answer(self, request: _Request) -> Answered:
-        predictor, texts = request.predictor, request.texts
-        self._line.refuse_early(predictor.name, Lane.SINGLE if len(texts) == 1 else Lane.BULK, len(texts))
+        texts = request.texts
+        self._line.refuse_early(Lane.SINGLE if len(texts) == 1 else Lane.BULK)
         chars = sum(len(text.first) + len(text.second or "") for text in texts)
         self._helpers.refuse(chars)
-        encoded, tokenise = await self._helpers.work(chars, lambda: _encode_all(request))
+        encoded, tokenise = await self._helpers.work(chars, lambda: self._encode_all(request))
         if not request.reply.done():  # else it has expired meanwhile
             self._line.submit(request.job)
         done = await request.reply
         answers, decode = await self._helpers.work(chars, lambda: _decode_all(request, encoded, done))
         return Answered(answers, Timings(done.queue, tokenise, done.infer, decode))
 
+    def _encode_all(self, request: _Request) -> list[Encoded]:
+        """Encode the texts and write their tickets, until it shows that they are too much or too late."""
+        predictor, job, count = request.predictor, request.job, len(request.texts)
+        encoded = []
+        for place, text in enumerate(request.texts):
+            encoded.append(predictor.encode(text))
+            lane = Lane.SINGLE if count == len(encoded[0].examples) == 1 else Lane.BULK
+            predictor.fill(job, place, encoded[place], request.deadline, lane)
+            if job.over:  # its deadline has passed, or nobody waits any more
+                break
+            if lane is Lane.BULK:
+                self._line.refuse_great(job, count)
+        return encoded
+
+    def _shed(self, request: _Request, error: BaseException) -> None:
+        """Tell the probe of texts that never came into the line."""
+        for _ in request.texts:
+            self._probe.shed(request.predictor.name, SHED_FOR.get(type(error), "cancelled"))
+
     def _refuse_unless_ready(self) -> None:
         why = self.why_not_ready
         if why:
             raise ShuttingDown(why) if self._closing else NotReady(why)
-
-
-def _encode_all(request: _Request) -> list[Encoded]:
-    """Encode the texts and write their tickets."""
-    encoded = [request.predictor.encode(text) for text in request.texts]
-    lane = Lane.SINGLE if sum(len(each.examples) for each in encoded) == 1 else Lane.BULK
-    request.predictor.fill(request.job, encoded, time.monotonic(), request.deadline, lane)
-    return encoded
 
 
 def _decode_all(request: _Request, encoded: Sequence[Encoded], done: Done) -> tuple[Answer, ...]:

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from server.errors import Overloaded
+from server.inference.admission import SOONEST_RETRY_SECONDS
 
 T = TypeVar("T")
 
 _INLINE_CHARS = 2_000
 """More characters than these in a request are worked on beside the event loop, not in it."""
-
-_SOONEST_RETRY_SECONDS = 0.01
 
 
 class Helpers:
@@ -38,7 +37,7 @@ class Helpers:
         if self._chars and chars > _INLINE_CHARS and self._chars + chars > self._max_chars:
             raise Overloaded(
                 f"Long texts of {self._chars} characters are being read already.",
-                retry_after_seconds=max(_SOONEST_RETRY_SECONDS, self._chars * self._seconds_a_char),
+                retry_after_seconds=max(SOONEST_RETRY_SECONDS, self._chars * self._seconds_a_char),
             )
 
     async def work(self, chars: int, work: Callable[[], T]) -> tuple[T, float]:

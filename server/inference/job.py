@@ -23,7 +23,7 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The logits of all examples of a job in order, with the longest wait and the summed runs in seconds."""
+    """The logits of all examples of a job in order; in seconds the longest wait and its share of the runs."""
 
     logits: tuple[Logits, ...]
     queue: float
@@ -36,16 +36,30 @@ Reply = asyncio.Future[Done] | concurrent.futures.Future[Done]
 class Job:
     """The tickets of one request: taken whole or refused whole, answered once.
 
-    Its fields change under the line's lock only; `over` says that its fate is sealed.
+    Once `admitted` to the line its fields change under the line's lock only; `over` says that its fate is
+    sealed, `seconds` what its tickets cost on one thread.
     """
 
-    __slots__ = ("_infer", "_missing", "_queue", "_rows", "error", "over", "reply", "tickets")
+    __slots__ = (
+        "_infer",
+        "_missing",
+        "_queue",
+        "_rows",
+        "admitted",
+        "error",
+        "over",
+        "reply",
+        "seconds",
+        "tickets",
+    )
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
         self.tickets: list[Waiting] = []
         self.error: ServeError | None = None
         self.over = False
+        self.admitted = False
+        self.seconds = 0.0
         self._rows: list[Logits | None] = []
         self._missing = 0
         self._queue = 0.0
@@ -55,6 +69,7 @@ class Job:
         """One more example, before the job is submitted."""
         ticket.place = len(self.tickets)
         self.tickets.append(ticket)
+        self.seconds += ticket.cost
         self._rows.append(None)
         self._missing += 1
 
@@ -74,7 +89,7 @@ class Job:
         return True
 
     def spent(self, queue: float, infer: float) -> None:
-        """A batch with tickets of this job began after `queue` seconds and ran for `infer`."""
+        """A batch with tickets of this job began after `queue` seconds; `infer` is its rows' share."""
         self._queue = max(self._queue, queue)
         self._infer += infer
 

@@ -81,7 +81,7 @@ class Line:
     def __len__(self) -> int:
         return len(self._room)
 
-    def refuse_early(self, model: str, lane: Lane, texts: int) -> None:
+    def refuse_early(self, lane: Lane) -> None:
         """Refuse a request before work is put into it, where its lane has no room for even one ticket.
 
         Raises:
@@ -89,26 +89,39 @@ class Line:
         """
         with self._changed:
             self._refuse_shut()
-            self._room.refuse_early(model, lane, texts)
+            self._room.refuse_early(lane)
+
+    def refuse_great(self, job: Job, texts: int) -> None:
+        """Refuse a job that is too much already while its tickets are still being written.
+
+        Args:
+            job: With one ticket at least; not submitted yet.
+            texts: In its request.
+
+        Raises:
+            TooMany, TooLong: More tickets or seconds than one request may have.
+            Overloaded: Even an empty line would not answer before the deadline.
+        """
+        self._room.refuse_great(job, texts, self._clock())
 
     def submit(self, job: Job, *, bounded: bool = True) -> None:
         """Take all tickets of a job, or none. They are of one model and one lane.
 
         Args:
-            job: Settled later through its reply.
+            job: Settled later through its reply; see `refuse_great`.
             bounded: False for a caller that bounds itself.
 
         Raises:
             Overloaded: No room, or the deadline would pass; `retry_after_seconds` is from the line's cost.
-            TooMany: More tickets than the line ever takes.
             ShuttingDown: The line is closed.
             NotReady: A thread has died.
         """
         with self._changed:
             self._refuse_shut()
+            now = self._clock()
             if bounded:
-                self._room.refuse(job, self._clock())
-            self._room.add(job)
+                self._room.refuse(job, now)
+            self._room.add(job, now)
             self._changed.notify(min(len(job.tickets), self._idle))
 
     def cancel(self, job: Job, reason: str) -> None:

@@ -91,26 +91,23 @@ class Predictor:
         logits = [self.run([each], self.cost.width_for(each.length))[0] for each in encoded.examples]
         return self.decode(encoded, logits, options)
 
-    def fill(self, job: Job, encoded: Sequence[Encoded], arrived: float, deadline: float, lane: Lane) -> None:
-        """Write a ticket for every example of a request into its empty job.
+    def fill(self, job: Job, place: int, encoded: Encoded, deadline: float, lane: Lane) -> None:
+        """Write a ticket for every example of a text into the job of its request.
 
         Args:
-            job: Empty.
-            encoded: The texts of the request, in order.
-            arrived: On the line's clock.
-            deadline: On the same; infinite for none.
+            job: Not submitted yet; holds the texts before this one.
+            place: Of the text in its request.
+            encoded: The text.
+            deadline: On the line's clock; infinite for none.
             lane: Where the tickets are to wait.
         """
-        for text, each in enumerate(encoded):
-            for example in each.examples:
-                width = self.cost.width_for(example.length)
-                most_rows = self.cost.most_rows(width)
-                # A lone text may have to run alone; bulk fills its batches.
-                rows = 1 if lane is Lane.SINGLE else most_rows
-                cost = self.cost.seconds(rows, width) / rows
-                job.add(
-                    Waiting(self.name, width, lane, most_rows, cost, arrived, deadline, example, job, text)
-                )
+        for example in encoded.examples:
+            width = self.cost.width_for(example.length)
+            most_rows = self.cost.most_rows(width)
+            # A lone text may have to run alone; bulk fills its batches.
+            rows = 1 if lane is Lane.SINGLE else most_rows
+            cost = self.cost.seconds(rows, width) / rows
+            job.add(Waiting(self.name, width, lane, most_rows, cost, deadline, example, job, place))
 
     def _cost(self, factor: float, max_rows: int) -> Cost:
         return Cost(self.bundle.manifest.cost, factor, max_rows, self._max_run_seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ def _submit(line: Line, predictor: Predictor, text: Text, index: int) -> _Ahead:
     reply: concurrent.futures.Future[Done] = concurrent.futures.Future()
     job = Job(reply)
     encoded = predictor.encode(text)
-    predictor.fill(job, [encoded], time.monotonic(), math.inf, Lane.BULK)
+    predictor.fill(job, 0, encoded, math.inf, Lane.BULK)
     line.submit(job, bounded=False)
     return _Ahead(index, job, reply, encoded)
 

@@ -22,7 +22,10 @@ _UNSEEN_RANGES = (
     *((0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x206F), (0x2581, 0x2581), (0x3000, 0x3000)),
     *((0xFEFF, 0xFEFF), (0xFFF9, 0xFFFD)),
 )
-_UNSEEN = frozenset(chr(code) for first, last in _UNSEEN_RANGES for code in range(first, last + 1))
+UNSEEN = "".join(chr(code) for first, last in _UNSEEN_RANGES for code in range(first, last + 1))
+"""All characters that leave no token, or none but a space."""
+
+_UNSEEN = frozenset(UNSEEN)
 
 
 def tidy(text: str, raw: Iterable[tuple[int, int]], blanks: Iterable[bool]) -> Spans:

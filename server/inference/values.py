@@ -148,7 +148,10 @@ Answer = Labels | Entities | Answers
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds one request spent in each stage; over several texts the longest wait, the summed work."""
+    """Seconds one request spent in each stage; over several texts the longest wait, the summed work.
+
+    `infer` is its own share of the runs: the seconds of each, split evenly among its rows.
+    """
 
     queue: float = 0.0
     tokenise: float = 0.0

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from server.errors import Expired, ModelFailed, ServeError
-from server.inference.admission import Backlog, LineLimits, backlog_of, refuse_full, refuse_late, seconds_of
-from server.inference.batching import Lane, Queues, plan
+from server.inference.admission import (
+    Backlog,
+    LineLimits,
+    backlog_of,
+    refuse_full,
+    refuse_great,
+    refuse_late,
+    seconds_of,
+)
+from server.inference.batching import Lane, Queues, in_rounds, last_round, plan
 from server.inference.job import Job, Logits, Waiting
 from server.inference.probe import Probe
 
@@ -44,27 +52,40 @@ class WaitingRoom:
         self._queues: Queues[Waiting] = Queues()
         self._running: dict[int, Run] = {}
         self._singles_in_a_row = 0
+        self._round = 0
 
     def __len__(self) -> int:
         return len(self._queues)
 
-    def refuse_early(self, model: str, lane: Lane, texts: int) -> None:
-        """Raise Overloaded for `texts` if not even one ticket fits into `lane`."""
-        with self._shedding(model, texts):
-            refuse_full(self._backlog(lane), self._limits)
+    def refuse_early(self, lane: Lane) -> None:
+        """Raise Overloaded if not even one ticket fits into `lane`."""
+        refuse_full(self._backlog(lane, self._round + 1), self._limits)
+
+    def refuse_great(self, job: Job, texts: int, now: float) -> None:
+        """Refuse a job of `texts` that is too much already, even for an empty line; it may still grow.
+
+        Raises:
+            TooMany, TooLong: Nothing as great is ever taken.
+            Overloaded: The deadline would pass.
+        """
+        seconds = job.seconds / self._threads
+        refuse_great(len(job.tickets), seconds, texts, self._limits)
+        refuse_late(Backlog(0, 0.0), seconds, job.tickets[0].deadline - now)
 
     def refuse(self, job: Job, now: float) -> None:
-        """Raise Overloaded or TooMany if the job does not fit, or not before its deadline."""
+        """Raise Overloaded if the job does not fit, or not before its deadline."""
         first = job.tickets[0]
-        backlog = self._backlog(first.lane)
-        seconds = seconds_of(job.tickets, self._threads)
-        with self._shedding(first.model, len(job.tickets)):
-            refuse_full(backlog, self._limits, len(job.tickets), seconds)
-            refuse_late(backlog, seconds, first.deadline - now)
+        backlog = self._backlog(first.lane, last_round(job.seconds, self._round + 1))
+        refuse_full(backlog, self._limits, len(job.tickets))
+        refuse_late(backlog, seconds_of(job.tickets, self._threads), first.deadline - now)
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job, now: float) -> None:
         """Let all tickets of a job in."""
+        job.admitted = True
+        if job.tickets[0].lane is Lane.BULK:
+            in_rounds(job.tickets, self._round + 1)
         for ticket in job.tickets:
+            ticket.arrived = now
             self._queues.add(ticket)
         self._report_depth(job.tickets[0].model)
 
@@ -83,9 +104,9 @@ class WaitingRoom:
     def finish(self, run: Run, rows: Iterable[Logits | ModelFailed], began: float, took: float) -> list[Job]:
         """Hand out what came of a batch; the jobs that are over now."""
         self._running.pop(run.worker, None)
-        touched = {ticket.job: None for ticket in run.tickets if not ticket.job.over}
-        for job in touched:
-            job.spent(began - job.tickets[0].arrived, took)
+        touched = Counter(ticket.job for ticket in run.tickets if not ticket.job.over)
+        for job, own in touched.items():
+            job.spent(began - job.tickets[0].arrived, took * own / len(run.tickets))
         for ticket, row in zip(run.tickets, rows, strict=True):
             if isinstance(row, ModelFailed):
                 self._fail(ticket, row)
@@ -114,18 +135,9 @@ class WaitingRoom:
             jobs |= {ticket.job: None for ticket in run.tickets}
         return self.seal(jobs, error, reason)
 
-    @contextmanager
-    def _shedding(self, model: str, count: int) -> Iterator[None]:
-        try:
-            yield
-        except ServeError:
-            for _ in range(count):
-                self._probe.shed(model, "overloaded")
-            raise
-
-    def _backlog(self, lane: Lane) -> Backlog:
+    def _backlog(self, lane: Lane, last: int) -> Backlog:
         running = sum(run.predicted for run in self._running.values())
-        return backlog_of(self._queues, lane, running, self._threads)
+        return backlog_of(self._queues, lane, running, self._threads, (self._round, last))
 
     def _bind(self, tickets: tuple[Waiting, ...], worker: int) -> Run:
         first = tickets[0]
@@ -133,6 +145,8 @@ class WaitingRoom:
         run = self._running[worker] = Run(worker, tickets, first.model, first.width, predicted)
         for ticket in tickets:
             self._queues.remove(ticket)
+        if first.lane is Lane.BULK:
+            self._round = first.turn
         passed_over = first.lane is Lane.SINGLE and self._queues.load(Lane.BULK).tickets > 0
         self._singles_in_a_row = self._singles_in_a_row + 1 if passed_over else 0
         self._report_depth(first.model)

@@ -19,7 +19,7 @@ from server.inference.line import Line
 from server.inference.values import Example, Window
 
 SECONDS = 10.0
-WIDE = LineLimits(max_tickets=10_000, max_seconds=1e9)
+WIDE = LineLimits(max_tickets=10_000, max_seconds=1e9, max_request_seconds=1e9)
 POISON = 666
 DEADLY = 999
 
@@ -62,7 +62,7 @@ class Counts:
     """A probe that adds up."""
 
     def __init__(self) -> None:
-        self.rows = self.batches = self.waits = 0
+        self.rows = self.batches = self.waits = self.tokens = 0
         self.shed_for: Counter[str] = Counter()
         self.depths: dict[str, tuple[int, float]] = {}
 
@@ -74,6 +74,7 @@ class Counts:
         assert predicted_seconds > 0
         self.rows += rows
         self.batches += 1
+        self.tokens += tokens
 
     def waited(self, model: str, seconds: float) -> None:
         assert seconds >= 0
@@ -111,7 +112,7 @@ def job_of(  # the arguments say what the test is about
         width = width_of(example.length)
         rows = 1 if lane is Lane.SINGLE else adder.most_rows
         cost = adder.seconds(rows, width) / rows
-        job.add(Waiting(model, width, lane, adder.most_rows, cost, now, deadline, example, job, text))
+        job.add(Waiting(model, width, lane, adder.most_rows, cost, deadline, example, job, text))
     return job, reply
 
 

@@ -8,15 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.errors import Overloaded, TooMany
-from server.inference.admission import Backlog, LineLimits, backlog_of, refuse_full, refuse_late, seconds_of
-from server.inference.batching import BULK_SHARE, Lane, Queues, Ticket
+from server.errors import Overloaded, TooLong, TooMany
+from server.inference.admission import (
+    Backlog,
+    LineLimits,
+    backlog_of,
+    refuse_full,
+    refuse_great,
+    refuse_late,
+    seconds_of,
+)
+from server.inference.batching import BULK_SHARE, QUANTUM_SECONDS, Lane, Queues, Ticket, in_rounds
 
-LIMITS = LineLimits(max_tickets=10, max_seconds=2.0)
+LIMITS = LineLimits(max_tickets=10, max_seconds=2.0, max_request_seconds=5.0)
 
 
 def ticket(cost: float, lane: Lane = Lane.SINGLE) -> Ticket:
-    return Ticket("m", 8, lane, 4, cost, 0.0, math.inf)
+    return Ticket("m", 8, lane, 4, cost, math.inf)
 
 
 def queues_of(*tickets: Ticket) -> Queues[Ticket]:
@@ -28,8 +36,22 @@ def queues_of(*tickets: Ticket) -> Queues[Ticket]:
 
 def test_bulk_does_not_stand_before_single_texts_but_for_its_share():
     queues = queues_of(ticket(0.4), ticket(100.0, Lane.BULK))
-    assert backlog_of(queues, Lane.SINGLE, 0.1, 1) == Backlog(1, pytest.approx(0.5 + 0.4 / BULK_SHARE))
-    assert backlog_of(queues, Lane.BULK, 0.1, 2) == Backlog(1, pytest.approx(100.5 / 2))
+    single = backlog_of(queues, Lane.SINGLE, 0.1, 1, (0, 0))
+    assert single == Backlog(1, pytest.approx(0.5 + 0.4 / BULK_SHARE))
+    assert backlog_of(queues, Lane.BULK, 0.1, 2, (0, 0)) == Backlog(1, pytest.approx(100.5 / 2))
+
+
+def test_bulk_of_later_rounds_does_not_go_before_a_newcomer():
+    found = [ticket(1.0, Lane.BULK) for _ in range(5)]
+    in_rounds(found, 7)
+    rounds = [each.turn for each in found]
+    assert rounds == [7 + int(number / QUANTUM_SECONDS) for number in range(5)]
+    queues = queues_of(*found)
+    assert backlog_of(queues, Lane.BULK, 0.0, 1, (6, 7)) == Backlog(5, 1.0)
+    assert backlog_of(queues, Lane.BULK, 0.0, 1, (6, rounds[2])) == Backlog(5, 3.0)
+    assert queues.bulk_seconds(8, rounds[1]) == 1.0
+    assert queues.remove(found[1])
+    assert queues.bulk_seconds(0, rounds[-1]) == 4.0
 
 
 def test_a_full_lane_says_when_to_come_back():
@@ -37,20 +59,17 @@ def test_a_full_lane_says_when_to_come_back():
         refuse_full(Backlog(10, 1.5), LIMITS)
     assert refused.value.retry_after_seconds == 1.5
     with pytest.raises(Overloaded):
-        refuse_full(Backlog(3, 1.5), LIMITS, 1, 0.6)
-    refuse_full(Backlog(9, 1.5), LIMITS, 1, 0.4)
+        refuse_full(Backlog(3, 2.1), LIMITS)
+    refuse_full(Backlog(9, 1.5), LIMITS)
 
 
-def test_one_great_request_is_taken_by_an_empty_lane_and_by_no_other():
-    refuse_full(Backlog(0, 0.01), LIMITS, 10, 60.0)
-    with pytest.raises(Overloaded):
-        refuse_full(Backlog(1, 0.01), LIMITS, 9, 60.0)
-
-
-def test_more_tickets_than_ever_fit_are_not_told_to_come_back():
-    with pytest.raises(TooMany) as refused:
-        refuse_full(Backlog(0, 0.0), LIMITS, 11, 0.1)
-    assert refused.value.retry_after_seconds is None
+@pytest.mark.parametrize(("texts", "error"), [(1, TooLong), (2, TooMany)])
+def test_what_is_never_taken_is_told_the_limits_and_not_to_come_back(texts, error):
+    refuse_great(10, 5.0, texts, LIMITS)
+    for tickets, seconds in ((11, 0.1), (1, 5.01)):
+        with pytest.raises(error, match=r"at most 10 windows and 5\.0 s") as refused:
+            refuse_great(tickets, seconds, texts, LIMITS)
+        assert refused.value.retry_after_seconds is None
 
 
 def test_what_would_be_late_is_refused_at_once():

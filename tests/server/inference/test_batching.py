@@ -22,7 +22,7 @@ def ticket(
     deadline: float = math.inf,
     model: str = "m",
 ) -> Ticket:
-    return Ticket(model, width, lane, MOST_ROWS[width], 0.001 * width, arrived, deadline)
+    return Ticket(model, width, lane, MOST_ROWS[width], 0.001 * width, deadline, arrived=arrived)
 
 
 def queues_of(*tickets: Ticket) -> Queues[Ticket]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +17,11 @@ GOOD = Text("好")
 
 
 @pytest.mark.parametrize(
-    "bad", ["", " ", "\n\t\r", "　", "\u2003\u00a0", "好\ud83d", "\udc00", "a\udfff", "\ud800" * 3]
+    "bad",
+    [
+        *("", " ", "\n\t\r", "\u3000", "\u2003\u00a0", "好\ud83d", "\udc00", "a\udfff", "\ud800" * 3),
+        *("\u200b", "\ufeff", "\x00\x07", "\u200d\ufe0f ", "\u0301", "\ue000", "\ufffd"),
+    ],
 )
 def test_blank_texts_and_lone_surrogates_are_named(bad):
     with pytest.raises(BadText) as refused:
@@ -44,6 +51,24 @@ def test_each_task_takes_its_number_of_texts(task):
         check_texts([right, wrong], task, 10)
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))
-def test_all_else_is_taken(text):
-    check_texts([Text(text), Text("\x00"), Text("\u200b")], Task.NER, 1000)
+SEEN = st.characters(categories=["L", "N", "P", "S", "Cn"], exclude_characters="\u2581\ufffc\ufffd")
+ANY = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(ANY, SEEN, ANY)
+def test_all_else_is_taken(before, seen, after):
+    check_texts([Text(before + seen + after)], Task.NER, 1000)
+
+
+def test_a_text_that_grows_when_normalised_is_refused_before_it_does():
+    check_texts([Text("\ufdfa" + "好" * 99)], Task.NER, 100)
+    check_texts([Text("\ufdfa" * 11)], Task.NER, 100)
+    check_texts([Text("…" * 66)], Task.NER, 100)
+    with pytest.raises(TooLong, match="216 characters once normalised; at most 200") as refused:
+        check_texts([GOOD, Text("\ufdfa" * 12)], Task.NER, 100)
+    assert refused.value.index == 1
+
+
+def test_no_character_grows_more_than_the_check_reckons_with():
+    grown = (len(unicodedata.normalize("NFKC", chr(code))) for code in range(sys.maxunicode + 1))
+    assert max(grown) == 18

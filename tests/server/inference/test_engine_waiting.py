@@ -12,11 +12,13 @@ from server.errors import (
     Expired,
     Overloaded,
     ShuttingDown,
+    TooLong,
     TooMany,
 )
 from server.inference.engine import Limits
 from server.inference.values import Answered, Text
 from tests.kit.engine_kit import PLAIN, SECONDS, Gate, ask, asking, busy, sports, until, waiting
+from tests.kit.line_kit import Counts
 
 
 def test_the_deadline_passes_while_waiting(make_engine):
@@ -147,7 +149,8 @@ def test_closing_tells_those_who_still_wait(make_engine):
 
 
 def test_long_texts_are_read_within_bounds(make_engine):
-    engine = make_engine(PLAIN, limits=Limits(max_encoding_chars=5_000))
+    counts = Counts()
+    engine = make_engine(PLAIN, probe=counts, limits=Limits(max_encoding_chars=5_000))
 
     async def crowd() -> list:
         tasks = [asking(engine, [Text("好" * 3000)]) for _ in range(4)]
@@ -156,3 +159,41 @@ def test_long_texts_are_read_within_bounds(make_engine):
     found = asyncio.run(crowd())
     assert [type(each) for each in found] == [Answered, Overloaded, Overloaded, Overloaded]
     assert len(ask(engine, [Text("好" * 9000)]).answers) == 1
+    assert counts.shed_for == {"overloaded": 3}
+
+
+@pytest.mark.parametrize(
+    ("count", "limits", "error"),
+    [
+        (30, Limits(max_line_tickets=50), TooMany),
+        (30, Limits(max_request_seconds=1e-4), TooMany),
+        (1, Limits(max_line_tickets=50), TooLong),
+    ],
+)
+def test_what_is_too_much_is_not_read_to_its_end(make_engine, count, limits, error):
+    counts = Counts()
+    engine = make_engine(PLAIN, probe=counts, limits=limits)
+    with pytest.raises(error, match="windows or more") as refused:
+        ask(engine, [Text("好" * 2000)] * count)
+    alone = len(engine.predictors["m0"].encode(Text("好" * 2000)).examples)
+    assert f" {alone} windows or more" in refused.value.message
+    assert counts.shed_for == {"overloaded": count}
+
+
+def test_a_deadline_that_passes_while_texts_are_read_ends_the_reading_and_is_told(make_engine):
+    counts = Counts()
+    engine = make_engine(PLAIN, probe=counts, threads=1, limits=Limits(max_encoding_chars=10**8))
+
+    async def behind() -> None:
+        first = asking(engine, [Text("好" * 50_000)] * 2)
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        with pytest.raises(Expired):
+            await asyncio.wait_for(asking(engine, [Text("好" * 3000)] * 3, began + 0.001), SECONDS)
+        given_up = asking(engine, [Text("好" * 3000)] * 4)
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([first, given_up], timeout=SECONDS)
+
+    asyncio.run(behind())
+    assert (counts.shed_for["expired"], counts.shed_for["cancelled"]) == (3, 4)

@@ -113,12 +113,14 @@ def test_tickets_cost_their_width_and_not_their_tokens(tmp_path):
     made = predictor(tmp_path)
     encoded = [made.encode(Text("好" * count)) for count in (3, 7, 20)]  # and two special tokens each
     job = Job(concurrent.futures.Future())
-    made.fill(job, encoded, 5.0, math.inf, Lane.SINGLE)
+    for place, each in enumerate(encoded):
+        made.fill(job, place, each, math.inf, Lane.SINGLE)
     assert [ticket.width for ticket in job.tickets] == [8, 16, 32]
     assert [ticket.cost for ticket in job.tickets] == [made.seconds(1, width) for width in (8, 16, 32)]
     assert [ticket.text for ticket in job.tickets] == [0, 1, 2]
     bulk = Job(concurrent.futures.Future())
-    made.fill(bulk, encoded, 5.0, math.inf, Lane.BULK)
+    for place, each in enumerate(encoded):
+        made.fill(bulk, place, each, math.inf, Lane.BULK)
     for ticket in bulk.tickets:
         assert ticket.cost * ticket.most_rows == pytest.approx(made.seconds(ticket.most_rows, ticket.width))
 
