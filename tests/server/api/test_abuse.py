@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import socket
 import time
 
@@ -207,41 +206,6 @@ def test_a_head_without_end_is_refused(server):
     path = server.send_raw(b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     assert status_of(path) == 431
     assert status_of(server.send_raw(POST + b"X-Big: " + b"a" * 70_000 + b"\r\n\r\n")) == 431
-
-
-def test_an_offer_of_another_protocol_is_passed_over(server):
-    body = '{"text": "今天看球"}'.encode()
-    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
-    head = POST + offer + b"Content-Length: %d\r\n\r\n" % len(body)
-    received = server.send_raw(head + body + sized(body))
-    assert received.count(b"HTTP/1.1 200 OK") == 2
-    assert received.count(b"news_sports") == 2
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
-        sock.sendall(head)
-        time.sleep(0.1)
-        sock.sendall(body)
-        assert status_of(sock.recv(65536)) == 200
-    assert status_of(server.send_raw(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n")) == 400
-
-
-def test_what_never_became_a_request_is_counted_and_logged_like_one(server):
-    key = ("qingmo_requests_total", "", "bad_request")
-    before = server.counts().get(key, 0)
-    received = server.send_raw(b"no http\r\n\r\n")
-    request_id = re.search(rb"x-request-id: (\S+)\r\n", received)[1].decode()
-    assert b"server-timing: total" in received
-    assert json.loads(received.partition(b"\r\n\r\n")[2])["request_id"] == request_id
-    assert server.counts()[key] == before + 1
-    end = time.monotonic() + 5
-    while not [line for line in server.lines() if line.get("request_id") == request_id]:
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def test_no_path_is_redirected_to_what_it_named(server):
-    received = server.send_raw(b"GET /health/live/ HTTP/1.1\r\nHost: evil\r\n\r\n")
-    assert status_of(received) == 404
-    assert b"evil" not in received
 
 
 def test_a_byte_order_mark_is_named(client):

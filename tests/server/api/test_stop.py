@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import fcntl
 import http.client
-import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 
 from server.inference.values import Task
 from tests.kit.bundle_kit import slow_graph, write_bundle
-from tests.kit.serve_kit import Server, command, environment, served
+from tests.kit.serve_kit import Server, served
 
 BODY = b'{"text": "a"}'
 ASK = b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
@@ -165,69 +159,6 @@ def test_a_hang_up_is_seen_at_once(slow_bundles, tmp_path):
             assert time.monotonic() < end
             time.sleep(0.02)
         assert gone[0]["ms"] < 1000
-
-
-@pytest.mark.parametrize("opening", [b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n\r\n", None])
-def test_a_connection_that_only_waits_is_closed(slow_bundles, tmp_path, opening):
-    """Neither a lone line's end nor the first byte of a body that nobody reads keeps it."""
-    unread = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
-    with (
-        served(slow_bundles, tmp_path / "log", "--keep-alive-seconds", "1") as server,
-        socket.socket() as sock,
-    ):
-        sock.settimeout(10)
-        sock.connect(("127.0.0.1", server.port))
-        sock.sendall(opening or unread)
-        assert b" 404 " in sock.recv(65536)
-        sock.sendall(b"\r\n" if opening else b"x")
-        with contextlib.suppress(ConnectionResetError):
-            assert sock.recv(65536) == b""
-
-
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_log_reader_that_stands_still_does_not_stop_the_end(slow_bundles, processes):
-    reading, writing = os.pipe()
-    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
-    words = ("--bundles", str(slow_bundles), "--port", "0", "--processes", processes, "--threads", "1")
-    with open(reading, "rb") as log:
-        process = subprocess.Popen(command(*words), stdout=writing, env=environment())
-        os.close(writing)
-        try:
-            port = next(line["port"] for line in map(json.loads, log) if line["event"] == "serving")
-            server = Server(process, Path(os.devnull))
-            server.port = port
-            for _ in range(200):  # far more than the pipe takes
-                server.send_raw(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                server.send_raw(b"no http\r\n\r\n")
-            assert server.ask("GET", "/health/live")[0] == 200
-            assert server.stop() == 0
-        finally:
-            process.kill()
-            process.wait(10)
-
-
-def test_a_dead_inference_thread_ends_the_process(slow_bundles, tmp_path):
-    code = (
-        "import sys\n"
-        "from server import startup\n"
-        "from server.settings import Settings\n"
-        "from server.telemetry import Telemetry\n"
-        "class Broken(Telemetry):\n"
-        "    def ran(self, model, **numbers): raise RuntimeError('broken')\n"
-        "startup.Telemetry = Broken\n"
-        f"sys.exit(startup.serve(Settings(bundles={str(slow_bundles)!r}, port=0, threads=1)))\n"
-    )
-    with (tmp_path / "log").open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=out, env=environment())
-    server = Server(process, tmp_path / "log")
-    try:
-        server.wait_until_ready()
-        assert server.ask("POST", "/v1/classify", {"text": "a"})[0] == 503
-        assert process.wait(10) == 1
-        assert [line for line in server.lines() if line["event"] == "the engine died"]
-    finally:
-        process.kill()
-        process.wait(10)
 
 
 def test_too_much_work_is_refused_with_a_time_to_come_back(slow_bundles, tmp_path):
