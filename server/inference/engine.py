@@ -9,14 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from server.errors import (
-    BadBundle,
-    Expired,
-    NotReady,
-    ShuttingDown,
-    UnknownModel,
-    WrongTask,
-)
+from server.errors import BadBundle, Expired, ModelFailed, NotReady, ShuttingDown, UnknownModel, WrongTask
 from server.inference.admission import SHED_FOR, LineLimits
 from server.inference.batching import Lane
 from server.inference.bundle import Bundle
@@ -242,5 +235,12 @@ class Engine:
 
 def _decode_all(request: _Request, encoded: Sequence[Encoded], done: Done) -> tuple[Answer, ...]:
     rows = iter(done.logits)
-    decode = request.predictor.decode
-    return tuple(decode(each, [next(rows) for _ in each.examples], request.options) for each in encoded)
+    answers = []
+    for place, each in enumerate(encoded):
+        try:
+            logits = [next(rows) for _ in each.examples]
+            answers.append(request.predictor.decode(each, logits, request.options))
+        except ModelFailed as error:
+            error.index = place
+            raise
+    return tuple(answers)

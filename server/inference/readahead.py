@@ -65,8 +65,7 @@ def _submit(line: Line, predictor: Predictor, text: Text, index: int) -> _Ahead:
 
 def _answer(predictor: Predictor, first: _Ahead, options: Options) -> Answer:
     try:
-        done = first.reply.result()
+        return predictor.decode(first.encoded, first.reply.result().logits, options)
     except ServeError as error:
         error.index = first.index
         raise
-    return predictor.decode(first.encoded, done.logits, options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import math
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -99,7 +98,6 @@ def example_of(*ids: int) -> Example:
 def job_of(  # the arguments say what the test is about
     adder: Adder,
     *examples: Example,
-    now: float,
     deadline: float = math.inf,
     lane: Lane | None = None,
     model: str = "adder",
@@ -131,7 +129,7 @@ class Scene:
         )
 
     def submit(self, *examples, deadline=math.inf, lane=None):
-        job, reply = job_of(self.adder, *examples, now=self.clock.now, deadline=deadline, lane=lane)
+        job, reply = job_of(self.adder, *examples, deadline=deadline, lane=lane)
         self.line.submit(job)
         return job, reply
 
@@ -159,6 +157,6 @@ class Gate(Adder):
 
 
 def submit(line: Line, adder: Adder, *firsts: int) -> tuple[Job, concurrent.futures.Future]:
-    job, reply = job_of(adder, *[example_of(first, 1, 1) for first in firsts], now=time.monotonic())
+    job, reply = job_of(adder, *[example_of(first, 1, 1) for first in firsts])
     line.submit(job)
     return job, reply

@@ -180,8 +180,9 @@ def test_a_file_that_nobody_reads_on_leaves_the_line(make_engine):
     gate.opened.set()
 
 
-def test_a_file_with_a_text_that_the_model_fails_on(make_engine):
-    engine = make_engine((Task.CLASSIFY, kit.raising_graph(Task.CLASSIFY)))
+@pytest.mark.parametrize("graph", [kit.raising_graph(Task.CLASSIFY), kit.nan_graph(Task.CLASSIFY)])
+def test_a_file_with_a_text_that_the_model_fails_on(make_engine, graph):
+    engine = make_engine((Task.CLASSIFY, graph))
     with pytest.raises(ModelFailed) as failed:
         list(engine.answers(engine.predictors["m0"], [*sports(7), Text(kit.POISON)], ANY))
     assert failed.value.index == 7

@@ -102,7 +102,7 @@ def _check_fates(scene, jobs, cancelled):
 def test_an_expired_or_cancelled_ticket_never_runs(texts, which):
     scene = Scene()
     now = scene.clock.now
-    jobs = [job_of(scene.adder, text(length), now=now, deadline=now + within)[0] for length, within in texts]
+    jobs = [job_of(scene.adder, text(length), deadline=now + within)[0] for length, within in texts]
     for job in jobs:
         scene.line.submit(job, bounded=False)
     for job in jobs[:which]:

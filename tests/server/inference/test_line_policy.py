@@ -164,7 +164,7 @@ def test_a_closed_line_refuses_and_tells_all_who_wait():
 
 @pytest.mark.parametrize("error", [NotReady, ShuttingDown, Expired, ModelFailed])
 def test_a_job_has_one_fate(error):
-    job, reply = job_of(Adder(), text(3), now=0.0)
+    job, reply = job_of(Adder(), text(3))
     assert job.fail(error("first"))
     assert not job.fail(ServeError("second"))
     job.settle()
@@ -206,12 +206,12 @@ def test_a_great_job_does_not_lock_the_lists_out(patience):
 def test_a_job_that_is_too_much_is_refused_while_it_is_written():
     scene = Scene(LineLimits(10, 1.0, 0.02))
     now = scene.clock.now
-    few, _ = job_of(scene.adder, *[text(8)] * 10, now=now)
+    few, _ = job_of(scene.adder, *[text(8)] * 10)
     scene.line.refuse_great(few, 10)
     for examples in ([text(8)] * 11, [text(32)] * 5 * 2 + [text(32)] * 30):
         with pytest.raises(TooMany):
-            scene.line.refuse_great(job_of(scene.adder, *examples, now=now)[0], 2)
+            scene.line.refuse_great(job_of(scene.adder, *examples)[0], 2)
     with pytest.raises(TooLong):
-        scene.line.refuse_great(job_of(scene.adder, *[text(8)] * 11, now=now)[0], 1)
+        scene.line.refuse_great(job_of(scene.adder, *[text(8)] * 11)[0], 1)
     with pytest.raises(Overloaded, match="of it for the texts themselves"):
-        scene.line.refuse_great(job_of(scene.adder, *[text(8)] * 10, now=now, deadline=now + 0.001)[0], 10)
+        scene.line.refuse_great(job_of(scene.adder, *[text(8)] * 10, deadline=now + 0.001)[0], 10)

@@ -108,7 +108,7 @@ def test_every_loop_is_woken_once_a_batch(make_line):
         loop = asyncio.get_running_loop()
         jobs = []
         for first in range(4):
-            job, _ = job_of(gate, example_of(first), now=time.monotonic())
+            job, _ = job_of(gate, example_of(first))
             job.reply = loop.create_future()
             line.submit(job)
             jobs.append(job)
@@ -130,7 +130,7 @@ def test_one_who_has_left_the_loop_does_not_keep_his_mates_from_their_answers(ma
         loop = asyncio.get_running_loop()
         jobs = []
         for first in range(4):
-            job, _ = job_of(gate, example_of(first), now=time.monotonic())
+            job, _ = job_of(gate, example_of(first))
             job.reply = loop.create_future()
             line.submit(job)
             jobs.append(job)
@@ -149,7 +149,7 @@ def test_a_loop_that_is_gone_does_not_hurt_the_thread(make_line):
     line = make_line(gate)
 
     async def leave() -> None:
-        job, _ = job_of(gate, example_of(1), now=time.monotonic())
+        job, _ = job_of(gate, example_of(1))
         job.reply = asyncio.get_running_loop().create_future()
         line.submit(job)
         assert await asyncio.to_thread(gate.entered.acquire, timeout=SECONDS)
