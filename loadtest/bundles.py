@@ -6,7 +6,6 @@ Reads bundle.json by itself (loadtest imports neither server nor models), and on
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.errors import StartFailed
+from loadtest.places import work_folder
 from loadtest.process import ROOT
 from loadtest.results import Score
 from loadtest.workload import Task
@@ -119,12 +119,6 @@ def together(bundles: Sequence[Bundle], folder: Path) -> Path:
     return folder
 
 
-def work_folder() -> Path:
-    """Where what was built is kept: QINGMO_WORK, else the user's cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("QINGMO_WORK") or cache / "qingmo" / "work")
-
-
 def bert_base(student: Bundle, form: str) -> Bundle:
     """A BERT-base-shaped bundle (12 layers, 768 wide) with the student's tokens, built once and kept.
 
@@ -142,7 +136,7 @@ def bert_base(student: Bundle, form: str) -> Bundle:
 
 def _key(student: Bundle, form: str) -> str:
     digest = hashlib.sha256(f"{student.version} {form}".encode())
-    for source in sorted((ROOT / "models").glob("*.py")):
+    for source in sorted((ROOT / "models").glob("bert_*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
 

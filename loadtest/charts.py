@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from loadtest.load import LEVELS
 from loadtest.results import Comparison, Result
-from loadtest.summary import claims
+from loadtest.scorecard import REFERENCE
+from loadtest.summary import claims, lone_p50, over_rounds
 
 INK = "#123456"
 COLOURS = ("#0f8b8d", "#d1495b", "#edae49", "#6a4c93", "#5f7367", "#3d6fb4", "#8c564b", "#9a9a3c")
@@ -32,6 +36,16 @@ SETTINGS = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A model on the frontier; `published` where its score was not measured here."""
+
+    name: str
+    ms: float
+    score: float
+    published: bool = False
 
 
 def _drawn(draw: Callable[[Axes], None], title: str, height: float = 3.4) -> str:
@@ -104,7 +118,8 @@ def latency_curves(comparison: Comparison, bound_ms: float) -> str:
                     label=label,
                 )
         axes.axhline(bound_ms, color=INK, linewidth=0.8, linestyle=":")
-        axes.set(xscale="log", yscale="log", xlabel="offered requests a second", ylabel="p99, ms")
+        _plain_log(axes, "x", "y")
+        axes.set(xlabel="offered requests a second", ylabel="p99, ms")
         axes.legend()
 
     return _drawn(draw, f"{comparison.name}: p99 over offered load")
@@ -129,33 +144,56 @@ def cumulative(comparison: Comparison) -> str:
                     color=COLOURS[place % len(COLOURS)],
                     label=name,
                 )
-        axes.set(xscale="log", xlabel="ms", ylabel="% of lone requests answered", ylim=(0, 101))
+        _plain_log(axes, "x")
+        axes.set(xlabel="ms", ylabel="% of lone requests answered", ylim=(0, 101))
         axes.legend()
 
     return _drawn(draw, f"{comparison.name}: lone latency, cumulative")
 
 
 def frontier(result: Result) -> str:
-    """Accuracy over time: one point a trained side, from its bundle's own quality record."""
-    points = []
-    for comparison in result.comparisons:
-        for side in comparison.sides:
-            times = [turn.lone.latency.p50 for turn in comparison.of(side.name) if turn.lone.latency]
-            if side.scores and times and not side.random_weights:
-                points.append((side.name, float(np.median(times)), side.scores[0]))
+    """Accuracy over time: a point a trained model, from its bundle's quality record.
+
+    BERT-base stands there hollow with the score that others published, where the record names one.
+    """
+    own = [one for one in result.comparisons if one.sides and one.name == one.sides[0].name]
+    points = [point for comparison in own for point in _points(comparison)]
     if not points:
         return ""
 
     def draw(axes: Axes) -> None:
-        for place, (name, time, score) in enumerate(points):
-            axes.plot(time, score.value, "o", color=COLOURS[place % len(COLOURS)], markersize=8)
-            axes.annotate(
-                f"{name}: {score.metric} {score.value:.3g}",
-                (time, score.value),
-                (8, 4),
-                textcoords="offset points",
-            )
-        axes.set(xscale="log", xlabel="lone p50, ms", ylabel="score on its own task")
+        for place, point in enumerate(points):
+            colour = COLOURS[place % len(COLOURS)]
+            face = "none" if point.published else colour
+            axes.plot(point.ms, point.score, "o", color=colour, markerfacecolor=face, markersize=8)
+            label = f"{point.name}\n{point.score:.3g}"
+            axes.annotate(label, (point.ms, point.score), (0, 9), textcoords="offset points", ha="center")
+        _plain_log(axes, "x")
+        axes.set(xlabel="lone p50, ms (hollow: score published by others)", ylabel="score on its own task")
         axes.margins(0.3)
 
     return _drawn(draw, "Accuracy and speed")
+
+
+def _points(comparison: Comparison) -> list[Point]:
+    first = comparison.sides[0]
+    points = []
+    for side in comparison.sides:
+        time = over_rounds(comparison, side.name, lone_p50)
+        score = first.scores[0] if first.scores else None
+        if time and side.scores and not side.random_weights:
+            name = f"{side.name}: {side.scores[0].metric}"
+            points.append(Point(name, time.median, side.scores[0].value))
+        elif time and score and score.published is not None and side.name == REFERENCE:
+            points.append(Point(f"{score.published_name}", time.median, score.published, published=True))
+    return points
+
+
+def _plain_log(axes: Axes, *names: str) -> None:
+    """Logarithmic axes with plain numbers at 1, 2 and 5."""
+    for name in names:
+        axes.set(**{f"{name}scale": "log"})
+        axis: Axis = getattr(axes, f"{name}axis")
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())

@@ -19,6 +19,7 @@ from loadtest.driver import Driver, prepared
 from loadtest.load import Call
 from loadtest.machine import Machine, this_machine
 from loadtest.measure import engine_figures
+from loadtest.places import portable
 from loadtest.plan import Entry, Planned, planned
 from loadtest.process import Cores, share_cores
 from loadtest.results import COMPARE, SCHEMA, Comparison, Engine, Method, Result, Side, save
@@ -164,7 +165,7 @@ def _side(entry: Entry, target: Target, engine: Engine | None) -> Side:
         parameters=sum(bundle.parameters for bundle in bundles),
         disk_bytes=sum(bundle.disk_bytes for bundle in bundles),
         random_weights=any(bundle.random for bundle in bundles),
-        command=shlex.join(target.serving.arguments(target.port)),
+        command=portable(shlex.join(target.serving.arguments(target.port))),
         scores=first.scores if len(bundles) == 1 else (),
         start_seconds=target.start_seconds,
         max_run_ms=target.serving.max_run_ms,
@@ -185,7 +186,7 @@ def method_of(settings: Settings, cores: Cores) -> Method:
     """How it is about to be measured."""
     timing = settings.timing
     return Method(
-        command=settings.command,
+        command=portable(settings.command),
         threads=settings.threads,
         server_cores=cores.server,
         load_cores=cores.load,

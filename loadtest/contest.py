@@ -21,6 +21,7 @@ from loadtest.errors import BadWorkload, StartFailed
 from loadtest.load import Call, Load
 from loadtest.machine import this_machine
 from loadtest.peer import Peer, environment
+from loadtest.places import portable
 from loadtest.process import share_cores
 from loadtest.results import PEERS, SCHEMA, Comparison, Result, Side, Turn, save
 from loadtest.settings import Settings
@@ -205,7 +206,7 @@ class Contest:
             parameters=bundle.parameters,
             disk_bytes=bundle.disk_bytes,
             random_weights=bundle.random,
-            command=shlex.join(way.serving.arguments(target.port)),
+            command=portable(shlex.join(way.serving.arguments(target.port))),
             start_seconds=target.start_seconds,
             idle_share=target.idle_share(self._settings.timing.idle_seconds),
             connections=self._settings.timing.connections[0],

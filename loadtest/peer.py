@@ -16,9 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.bundles import Bundle, work_folder
+from loadtest.bundles import Bundle
 from loadtest.errors import StartFailed
 from loadtest.load import Call
+from loadtest.places import work_folder
 from loadtest.target import Serving
 
 SCRIPTS = Path(__file__).parent / "peers"

@@ -26,6 +26,8 @@ class Score(Struct, frozen=True, kw_only=True):
     n: int
     split: str = ""
     baseline: float | None = None
+    published: float | None = None
+    published_name: str | None = None
 
 
 class Engine(Struct, frozen=True, kw_only=True):

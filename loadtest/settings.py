@@ -86,28 +86,27 @@ class Timing:
             return dataclasses.replace(self, rounds=2)
         if self.rates and self.closed_seconds < 4:
             return dataclasses.replace(self, rates=(), search_steps=0, open_seconds=0.0)
+        return self._shorter()
+
+    def _shorter(self) -> Timing:
+        def less(seconds: float) -> float:
+            return max(seconds * 0.85, min(seconds, LEAST_SECONDS))
+
         return dataclasses.replace(
             self,
-            **{name: _shorter(getattr(self, name)) for name in STRETCHES},
+            lone_seconds=less(self.lone_seconds),
+            closed_seconds=less(self.closed_seconds),
+            open_seconds=less(self.open_seconds),
+            tune_seconds=less(self.tune_seconds),
+            idle_seconds=less(self.idle_seconds),
+            warmup_seconds=less(self.warmup_seconds),
         )
 
 
-STRETCHES = (
-    "lone_seconds",
-    "closed_seconds",
-    "open_seconds",
-    "tune_seconds",
-    "idle_seconds",
-    "warmup_seconds",
-)
 LEAST_SECONDS = 1.0
 PLAINER_STEPS = 20
 SIDE_START, CLOSED_START, OPEN_START = 8.0, 2.0, 0.7
 """Seconds that it takes to start and measure a server, locust, and the other generator."""
-
-
-def _shorter(seconds: float) -> float:
-    return max(seconds * 0.85, min(seconds, LEAST_SECONDS))
 
 
 _FINE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,14 +21,17 @@ SPEED = {
 
 
 def speed(root: Path) -> str:
-    """The newest complete comparison in docs/results; empty where there is none."""
+    """The newest complete comparisons in docs/results, with BERT-base and with the peers; empty without."""
     found = [
         read for path in root.glob("docs/results/*.json") if (read := comparison_in(path)) and read.complete
     ]
-    if not found:
-        return ""
-    newest = max(found, key=lambda result: result.made)
-    return "\n".join(one_comparison(comparison, newest) for comparison in newest.comparisons)
+    blocks = []
+    for kind, block in ((results.COMPARE, one_comparison), (results.PEERS, one_contest)):
+        of_kind = [result for result in found if result.kind == kind]
+        newest = max(of_kind, key=lambda result: result.made, default=None)
+        if newest is not None:
+            blocks += [block(comparison, newest) for comparison in newest.comparisons]
+    return "\n".join(blocks)
 
 
 def comparison_in(path: Path) -> results.Result | None:
@@ -40,23 +44,56 @@ def comparison_in(path: Path) -> results.Result | None:
 
 def one_comparison(comparison: results.Comparison, result: results.Result) -> str:
     """A table with a line a server, and the sentence that its figures allow."""
-    rows = [one_side(comparison, side) for side in comparison.sides]
-    head = "|".join(["server", "parameters, M", "on disk, MB", *SPEED])
-    ratios = [claim for claim in summary.claims(comparison, result.method.bound_ms) if claim.holds]
-    said = "; ".join(f"{c.ratio.median:.1f} times the {c.over} in {c.what}" for c in ratios)
+    head = "|".join([comparison.name, "parameters, M", "on disk, MB", *SPEED])
+    rows = [
+        [
+            side.name,
+            f"{side.parameters / 1e6:.1f}",
+            f"{side.disk_bytes / 1e6:.1f}",
+            *figures_of(comparison, side, list(SPEED.values())),
+        ]
+        for side in comparison.sides
+    ]
+    return f"{table(head, rows)}\n{said(comparison, result)}\n"
+
+
+def one_contest(comparison: results.Comparison, result: results.Result) -> str:
+    """The same of servers that all serve the same network."""
+    bound = result.method.bound_ms
+    columns = SPEED | {f"requests a second at p99 of {bound:g} ms": (summary.goodput(bound), ".0f")}
+    head = "|".join([f"server ({comparison.name})", "version", "batching", "idle CPU, %", *columns])
+    rows = [
+        [
+            side.name,
+            side.version,
+            side.form,
+            f"{(side.idle_share or 0.0) * 100:.1f}",
+            *figures_of(comparison, side, list(columns.values())),
+        ]
+        for side in comparison.sides
+    ]
+    return f"{table(head, rows)}\n{said(comparison, result)}\n"
+
+
+def said(comparison: results.Comparison, result: results.Result) -> str:
+    """The claims that hold, and how it was measured."""
     method = result.method
+    held = [claim for claim in summary.claims(comparison, method.bound_ms) if claim.holds]
+    claims = "; ".join(f"{c.ratio.median:.1f} times the {c.over} in {c.what}" for c in held)
+    first = f"{comparison.sides[0].name}: {claims or 'no claim is backed'}"
     made = f"on {result.machine.cpu}, {result.made[:10]}, by `{method.command}`"
     return (
-        f"{table(head, rows)}\n{comparison.sides[0].name}: {said}. {comparison.heading} Medians of"
-        f" {method.rounds} rounds taken in turn, inference threads: {method.threads}, {made}.\n"
+        f"{first}. {comparison.heading.capitalize()}. Rounds taken in turn: {method.rounds}, of which the"
+        f" medians; inference threads: {method.threads}; {made}."
     )
 
 
-def one_side(comparison: results.Comparison, side: results.Side) -> list[str]:
+def figures_of(
+    comparison: results.Comparison, side: results.Side, columns: Sequence[tuple[summary.Figure, str]]
+) -> list[str]:
     """The figures of one server, medians over its rounds."""
-    found = [(summary.over_rounds(comparison, side.name, figure), spec) for figure, spec in SPEED.values()]
-    figures = [format(interval.median, spec) if interval else "" for interval, spec in found]
-    return [side.name, f"{side.parameters / 1e6:.1f}", f"{side.disk_bytes / 1e6:.1f}", *figures]
+    found = [(summary.over_rounds(comparison, side.name, figure), spec) for figure, spec in columns]
+    return [format(interval.median, spec) if interval else "" for interval, spec in found]
 
 
 def quality(root: Path) -> str:

@@ -4,11 +4,13 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 from loadtest.errors import StartFailed
+from loadtest.places import portable
 from loadtest.process import ROOT, share_cores, spawn, stop
 from loadtest.usage import Stretch, family, resident_mb
 
@@ -95,3 +97,8 @@ def test_cpu_time_of_a_stretch_is_that_of_the_watched(tmp_path):
     assert stretch.watched_cpu_seconds is not None
     assert 0.05 < stretch.watched_cpu_seconds <= stretch.seconds + 0.05
     assert stretch.own_cpu_seconds < 0.2
+
+
+def test_a_command_in_a_report_names_no_folder_of_this_machine():
+    command = f"{sys.executable} -m server.cli --bundles {ROOT}/models/zoo --out {Path.home()}/x {ROOT}"
+    assert portable(command) == "python -m server.cli --bundles models/zoo --out ~/x ."
