@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2_000_000
     """Largest request body taken."""
     max_line_seconds: Annotated[float, Field(gt=0)] = 2.0
-    """Most predicted work, in seconds, that may wait; what goes beyond is answered 503."""
+    """Most predicted work, in seconds, that may go before a newcomer; who would wait longer gets a 503."""
+    max_request_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """Most predicted work, in seconds, of one request; what is more is answered 413 or 422."""
     max_line_tickets: Annotated[int, Field(ge=1)] = 10_000
     """Most texts and windows that may wait."""
     max_run_ms: Annotated[float, Field(gt=0)] = 10.0

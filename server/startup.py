@@ -54,6 +54,7 @@ def started_engine(settings: Settings, bundles: list[Bundle], probe: Probe, *, t
     limits = Limits(
         max_text_chars=settings.max_text_chars,
         max_line_seconds=settings.max_line_seconds,
+        max_request_seconds=settings.max_request_seconds,
         max_line_tickets=settings.max_line_tickets,
         max_run_seconds=settings.max_run_ms / 1000,
     )
