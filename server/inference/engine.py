@@ -144,14 +144,11 @@ class Engine:
         check_texts(texts, predictor.task, self._limits.max_text_chars)
         if not texts:
             return Answered((), Timings())
-        end = math.inf if deadline is None else deadline
-        left = end - time.monotonic()
-        if left <= 0:
-            raise Expired("The deadline had passed before the work could begin.")
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[Done] = loop.create_future()
+        end = math.inf if deadline is None else deadline
         request = _Request(predictor, texts, options, end, Job(reply), reply)
-        timer = None if deadline is None else loop.call_later(left, self._expire, request)
+        timer = None if deadline is None else self._timer(loop, request)
         self._active += 1
         self._quiet.clear()
         try:
@@ -190,6 +187,12 @@ class Engine:
         self._closing = True
         self._line.close()
         self._helpers.close()
+
+    def _timer(self, loop: asyncio.AbstractEventLoop, request: _Request) -> asyncio.TimerHandle:
+        left = request.deadline - time.monotonic()
+        if left <= 0:
+            raise Expired("The deadline had passed before the work could begin.")
+        return loop.call_later(left, self._expire, request)
 
     def _expire(self, request: _Request) -> None:
         if not request.reply.done():
