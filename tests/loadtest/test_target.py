@@ -12,7 +12,7 @@ import pytest
 from loadtest.errors import StartFailed
 from loadtest.places import portable
 from loadtest.process import ROOT, share_cores, spawn, stop
-from loadtest.usage import Stretch, family, resident_mb
+from loadtest.usage import Stretch, cpu_seconds, family, resident_mb
 
 
 def test_a_server_starts_on_its_cores_and_leaves_nothing_behind(small):
@@ -90,8 +90,10 @@ def test_cpu_time_of_a_stretch_is_that_of_the_watched(tmp_path):
     busy = spawn([sys.executable, "-c", "while True: pass"], share_cores(1).load, tmp_path / "log")
     try:
         time.sleep(0.3)
+        before, end = cpu_seconds((busy.pid,)), time.monotonic() + 30
         with Stretch((busy.pid,)) as stretch:
-            time.sleep(0.5)
+            while cpu_seconds((busy.pid,)) < before + 0.1 and time.monotonic() < end:
+                time.sleep(0.05)
     finally:
         stop(busy, 1)
     assert stretch.watched_cpu_seconds is not None
