@@ -19,7 +19,6 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from models.errors import MakeError
@@ -94,6 +93,8 @@ class Trained:
 
     def weights(self) -> Weights:
         """All weights as float32 arrays, by the names that `models.network` documents."""
+        from safetensors.numpy import load_file  # noqa: PLC0415 - the base installation packs without it
+
         return load_file(self.folder / "network.safetensors")
 
     def tokenizer(self) -> Tokenizer:
@@ -122,6 +123,8 @@ def save_trained(
     folder: Path, config: Config, record: Record, weights: Weights, tokenizer: Tokenizer
 ) -> Trained:
     """Write a stage's result; what stood at `folder` is replaced in one step at the end."""
+    from safetensors.numpy import save_file  # noqa: PLC0415 - the base installation packs without it
+
     with fresh_folder(folder) as fresh:
         save_file(dict(weights), fresh / "network.safetensors")
         (fresh / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
