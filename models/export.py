@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from models.graph import FLOAT, INT32, MICROSOFT, GraphBuilder
+from models.graph import BOOL, FLOAT, INT32, MICROSOFT, GraphBuilder
 from models.shape import Shape
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -61,7 +61,18 @@ class Walk:
         x = graph.node(
             "Add", self.blocks.embed("input_ids"), graph.node("Slice", positions, graph.ints(0), width)
         )
+        if self.shape.first_ends is not None:
+            x = graph.node("Add", x, self._second_marks(self.shape.first_ends))
         return self._norm("embed.norm", graph.node("Reshape", x, graph.ints(-1, self.shape.hidden)))
+
+    def _second_marks(self, first_ends: int) -> str:
+        """The second text's mark [rows, width, hidden]: the same vector on all that follows the first end."""
+        graph = self.graph
+        ends = graph.node("Cast", graph.node("Equal", "input_ids", graph.ints(first_ends)), to=INT32)
+        before = graph.node("CumSum", ends, graph.constant(np.int32(1)), exclusive=1)
+        follows = graph.node("Cast", graph.node("Cast", before, to=BOOL), to=FLOAT)
+        column = graph.node("Unsqueeze", follows, graph.ints(2))
+        return graph.node("Mul", column, graph.constant(self.weights["embed.second"]))
 
     def _norm(self, name: str, *parts: str) -> str:
         x = parts[0] if len(parts) == 1 else self.graph.node("Add", *parts)

@@ -13,6 +13,7 @@ MICROSOFT = "com.microsoft"
 Attribute = int | float | str | Sequence[int]
 OPSET = 20
 FLOAT, INT8, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.INT32, TensorProto.INT64
+BOOL = TensorProto.BOOL
 
 
 class GraphBuilder:

@@ -213,13 +213,13 @@ class Run:
 
 
 def _optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); norms and biases do not decay, the head has a rate of its own."""
+    """AdamW (Loshchilov and Hutter 2019); norms and biases do not decay, what is new has the head's rate."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     named = list(network.named_parameters())
     layers = 1 + max((_layer(name) for name, _ in named), default=0)
     for name, parameter in named:
         lower = 1.0 if section.layer_rate is UNSET else section.layer_rate ** (layers - 1 - _layer(name))
-        rate = section.head_rate if name.startswith("head.") else section.rate * lower
+        rate = section.head_rate if name.startswith(("head.", "embed.second")) else section.rate * lower
         decay = section.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     settings = [

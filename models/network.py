@@ -3,7 +3,7 @@
 State-dict names, which `models.export` reads (H hidden, F ffn; linear weights are [out, in]):
 
 - `embed.word` [vocab, H], `embed.position` [positions, H] (token type 0 folded in)
-- `embed.norm.{weight,bias}` [H]
+- `embed.norm.{weight,bias}` [H]; `embed.second` [H], only where the second of two texts is marked
 - `layers.{i}.qkv.{weight,bias}` [3H, H]: query, key and value stacked, each with its heads side by side
 - `layers.{i}.out.{weight,bias}` [H, H], `layers.{i}.attn_norm.{weight,bias}` [H]
 - `layers.{i}.ffn_in.{weight,bias}` [F, H], `layers.{i}.ffn_out.{weight,bias}` [H, F]
@@ -29,12 +29,19 @@ class Embedding(nn.Module):
         super().__init__()
         self.word = nn.Parameter(torch.empty(shape.vocab, shape.hidden).normal_(std=0.02))
         self.position = nn.Parameter(torch.empty(shape.positions, shape.hidden).normal_(std=0.02))
+        if shape.first_ends is not None:
+            self.second = nn.Parameter(torch.empty(shape.hidden).normal_(std=0.02))
+        self.first_ends = shape.first_ends
         self.norm = nn.LayerNorm(shape.hidden, shape.eps)
         self.dropout = dropout
 
     def forward(self, ids: Tensor) -> Tensor:
         """`ids` [rows, width] to [rows, width, hidden]."""
         hidden = F.embedding(ids, self.word) + self.position[: ids.shape[1]]
+        if self.first_ends is not None:
+            ends = (ids == self.first_ends).long()
+            follows = (ends.cumsum(1) - ends).clamp(max=1)
+            hidden = hidden + follows[:, :, None].to(hidden.dtype) * self.second
         return F.dropout(cast(Tensor, self.norm(hidden)), self.dropout, self.training)
 
 

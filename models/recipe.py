@@ -53,12 +53,16 @@ class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class NetworkSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which layers of the base the network starts from, and what is changed about it."""
+    """Which layers of the base the network starts from, and what is changed about it.
+
+    `marks` has the tokens of the second of two texts marked, as BERT's token types do.
+    """
 
     layers: tuple[Annotated[int, Meta(ge=0)], ...]
     positions: Positive = 128
     activation: Literal["relu", "gelu"] = "relu"
     pooling: Literal["mean", "cls"] = "mean"
+    marks: bool = False
 
 
 class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -154,7 +158,8 @@ def read_recipe(name: str) -> tuple[Recipe, str]:
         recipe = msgspec.toml.decode(text, type=Recipe)
     except msgspec.DecodeError as error:
         raise MakeError(f'Recipe "{name}": {error}.') from error
-    problem = next(filter(None, (rule(recipe) for rule in (_labels, _golden, _training, _data, _distil))), "")
+    rules = (_labels, _golden, _training, _data, _marks, _distil)
+    problem = next(filter(None, (rule(recipe) for rule in rules)), "")
     if problem:
         raise MakeError(f'Recipe "{name}" {problem}')
     return recipe, hashlib.sha256(text.encode()).hexdigest()
@@ -185,6 +190,12 @@ def _training(recipe: Recipe) -> str:
 def _data(recipe: Recipe) -> str:
     if recipe.data.swapped is True and recipe.task is not Task.PAIR:
         return "swaps pairs, but its task is not pair."
+    return ""
+
+
+def _marks(recipe: Recipe) -> str:
+    if recipe.network.marks and recipe.task not in PAIRED:
+        return f"marks the second text, but the task {recipe.task} takes one."
     return ""
 
 

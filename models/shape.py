@@ -1,6 +1,7 @@
 """The geometry of a network and the names of its weights: what training, export and pruning agree on.
 
-Weights, in torch's layout (outputs, inputs): embed.word, embed.position, embed.norm.{weight,bias};
+Weights, in torch's layout (outputs, inputs): embed.word, embed.position, embed.norm.{weight,bias}, and
+embed.second where the second of two texts is marked;
 layers.{i}.{qkv,out,ffn_in,ffn_out}.{weight,bias}, layers.{i}.{attn_norm,ffn_norm}.{weight,bias}, where
 qkv stacks query, key and value; head.{weight,bias}.
 """
@@ -17,7 +18,8 @@ Head = Literal["classify", "tokens", "spans"]
 class Shape:
     """A BERT-like encoder with layer norm after each half, and one head.
 
-    `head` is classify (one vector a text), tokens (one a token) or spans (start and end a token).
+    `head` is classify (one vector a text), tokens (one a token) or spans (start and end a token). All tokens
+    that follow the first `first_ends` are marked as the second text's, as BERT's token types do.
     """
 
     vocab: int
@@ -31,10 +33,12 @@ class Shape:
     pooling: Literal["mean", "cls"] = "mean"
     head: Head = "classify"
     eps: float = 1e-12
+    first_ends: int | None = None
 
     @property
     def parameters(self) -> int:
         """All weights of the network, head included."""
         layer = 4 * self.hidden * (self.hidden + 1) + self.ffn * (2 * self.hidden + 1) + 5 * self.hidden
-        embedding = (self.vocab + self.positions + 2) * self.hidden
+        marks = 0 if self.first_ends is None else 1
+        embedding = (self.vocab + self.positions + 2 + marks) * self.hidden
         return embedding + self.layers * layer + self.outputs * (self.hidden + 1)

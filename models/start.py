@@ -80,6 +80,7 @@ def _shape(job: Job, vocabulary: Vocabulary, base: Base) -> Shape:
         activation=network.activation,
         pooling=network.pooling,
         head=task.head,
+        first_ends=vocabulary.kept.index(base.pieces.end) if network.marks else None,
     )
 
 
@@ -98,4 +99,6 @@ def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict
     random = np.random.default_rng(job.recipe.seed)
     weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.hidden)).astype(np.float32)
     weights["head.bias"] = np.zeros(shape.outputs, np.float32)
+    if shape.first_ends is not None:
+        weights["embed.second"] = random.normal(0, 0.02, shape.hidden).astype(np.float32)
     return weights

@@ -37,8 +37,8 @@ class Settings(BaseSettings):
     bundles: Path | None = None
     """Folder whose subfolders are bundles; those that come with qingmo when not given."""
     models: Annotated[str, Field(pattern=r"^[a-z0-9._,\- ]*$")] = ""
-    """Names of the bundles to serve, separated by commas; all in the folder when empty. The first of a
-    task is its default."""
+    """Names of the bundles to serve, separated by commas; all in the folder when empty, topic before the
+    rest by name. The first of a task is its default."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """Inference threads of all processes together; 0 takes the cores that may be used."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1

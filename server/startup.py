@@ -25,6 +25,8 @@ from server.settings import Settings, SettingsProblem
 from server.tally import Tally
 from server.telemetry import CELLS, Telemetry
 
+FRONT = ("topic",)
+"""Come before the rest where no models are named: of the bundles that ship, the default of their task."""
 GARBAGE = 20_000
 """Objects more than freed before the garbage collector looks; a request leaves hardly a cycle behind."""
 
@@ -38,7 +40,8 @@ def chosen_bundles(settings: Settings) -> list[Path]:
     folder = settings.bundles_folder
     if not folder.is_dir():
         raise SettingsProblem(f"The folder of bundles {folder} does not exist; --bundles names another.")
-    found = {bundle.name: bundle for bundle in find_bundles(folder)}
+    folders = sorted(find_bundles(folder), key=lambda bundle: bundle.name not in FRONT)
+    found = {bundle.name: bundle for bundle in folders}
     if not found:
         raise SettingsProblem(f"The folder {folder} holds no bundle; --bundles names another.")
     missing = [name for name in settings.model_names if name not in found]

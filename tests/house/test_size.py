@@ -14,6 +14,7 @@ FILES = subprocess.run(
     capture_output=True,
     text=True,
 ).stdout.split()
+FILES = [name for name in FILES if not name.startswith("docs/results/")]  # measured, not written
 MODULES = [name for name in FILES if name.endswith(".py")]
 
 

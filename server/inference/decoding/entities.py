@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,13 +13,16 @@ from server.inference.decoding.tags import TagScheme
 from server.inference.manifest import Manifest
 from server.inference.values import Encoded, Entities, Entity, Options
 
+_SYMBOLS = frozenset({"So", "Sk", "Cn", "Co", "Mn", "Me"})
+
 
 class EntitiesDecoder:
     """Windows are merged before anything is decided, so no entity is doubled or torn at a window's edge.
 
     Tokens without characters of their own (the later ones of a character, word-boundary marks) have no
     vote. Broken tag sequences are repaired (see `TagScheme.best`). An entity's score is the geometric
-    mean of the probabilities of its tokens' tags; `threshold` drops entities under it.
+    mean of the probabilities of its tokens' tags; `threshold` drops entities under it. No entity begins or
+    ends with an emoji or another symbol, which networks do not know and take for part of a rare name.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -35,9 +39,12 @@ class EntitiesDecoder:
         logs = log_softmax(scores[visible])
         tags = self._scheme.best(logs)
         lowest = options.threshold or 0.0
+        text = encoded.text.first
+        named = (_without_symbols(text, offsets, *stretch) for stretch in self._stretches(tags))
         found = (
-            self._entity(encoded.text.first, offsets[start:stop], logs[start:stop], tags[start:stop])
-            for start, stop in self._stretches(tags)
+            self._entity(text, offsets[start:stop], logs[start:stop], tags[start:stop])
+            for start, stop in named
+            if start < stop
         )
         return Entities(tuple(entity for entity in found if entity.score >= lowest))
 
@@ -61,3 +68,16 @@ class EntitiesDecoder:
         type_ = self._scheme.tags[tags[0]].type
         score = float(np.exp(logs[np.arange(len(tags)), tags].mean()))
         return Entity(type_, self._names.get(type_, type_), text[start:end], start, end, score)
+
+
+def _without_symbols(text: str, offsets: NDArray[np.int32], start: int, stop: int) -> tuple[int, int]:
+    """The range of tokens less those at its ends that are nothing but symbols."""
+    while start < stop and _symbols(text, offsets[start]):
+        start += 1
+    while start < stop and _symbols(text, offsets[stop - 1]):
+        stop -= 1
+    return start, stop
+
+
+def _symbols(text: str, span: NDArray[np.int32]) -> bool:
+    return all(unicodedata.category(char) in _SYMBOLS for char in text[span[0] : span[1]])

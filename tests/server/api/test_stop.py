@@ -104,17 +104,19 @@ def test_readiness_goes_off_first_and_the_port_stays_open_for_the_delay(slow_bun
 
 
 def test_work_that_takes_longer_than_the_limit_is_given_up_and_said_so(slow_bundles, tmp_path):
-    with served(slow_bundles, tmp_path / "log", "--drain-seconds", "0.2", "--threads", "1") as server:
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    flags = ("--drain-seconds", "0.2", "--threads", "1", "--max-line-seconds", "600")
+    with served(slow_bundles, tmp_path / "log", *flags) as server:
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
             body = {"text": ["a" * 30] * 128}
-            asked = pool.submit(server.ask, "POST", "/v1/classify", body)
+            asked = [pool.submit(server.ask, "POST", "/v1/classify", body) for _ in range(20)]
             time.sleep(0.3)
             began = time.monotonic()
             code = server.stop()
             assert time.monotonic() - began < 10
-            status, answer = asked.result(20)
-        assert status == 503
-        assert "shutting_down" in answer
+            answers = [each.result(20) for each in asked]
+        given_up = [answer for status, answer in answers if status != 200]
+        assert given_up
+        assert all("shutting_down" in answer for answer in given_up)
         assert code == 1
 
 

@@ -159,3 +159,20 @@ def test_scores_that_are_not_finite_fail_the_model(spoil):
 def test_a_manifest_without_tags_is_refused():
     with pytest.raises(BadBundle):
         decoder_for(manifest(Task.NER))
+
+
+@pytest.mark.parametrize(
+    ("text", "tagged", "left"),
+    [
+        ("📣郎平上任", (0, 3), ["郎平"]),
+        ("去腾讯🎉🎉", (1, 5), ["腾讯"]),
+        ("看👍🏽好", (1, 3), []),
+        ("游戏★世界来了", (0, 5), ["游戏★世界"]),
+    ],
+)
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_no_entity_begins_or_ends_with_a_symbol(kind, text, tagged, left):
+    encoded = HUGE[kind].encode(Text(text))
+    found = entities(encoded, marking(*tagged)(encoded))
+    assert [entity.text for entity in found] == left
+    assert all(text[entity.start : entity.end] == entity.text for entity in found)
