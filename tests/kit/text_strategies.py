@@ -25,10 +25,11 @@ TROUBLE = (
     *("今天", "在", "，", "。"),
 )
 
-PLANTED = (
+NAMES = (
     *("北京大学", "小米科技", "上海", "村", "《故事》", "张 三"),
-    *("北\u200b京", "𠀀村", "☕店", "王😀五", "店👍🏽", "山❤️", "江\u0301"),
+    *("北\u200b京", "𠀀村", "王😀五", "江\u0301"),
 )
+PLANTED = (*NAMES, "☕店", "店👍🏽", "山❤️")
 
 trouble = st.lists(st.sampled_from(TROUBLE), max_size=8).map("".join)
 han = st.text(alphabet=HAN, min_size=1, max_size=120)

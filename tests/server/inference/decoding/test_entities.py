@@ -16,7 +16,7 @@ from server.inference.decoding import decoder_for
 from server.inference.encoding import Encoder
 from server.inference.values import Encoded, Entities, Entity, Options, Task, Text
 from tests.kit.manifest_kit import manifest
-from tests.kit.text_strategies import PLANTED, any_text, trouble
+from tests.kit.text_strategies import NAMES, any_text, trouble
 from tests.kit.tokenizer_kit import KINDS, layout
 
 TAGS = ("O", "B-地", "I-地", "B-人", "I-人")
@@ -73,7 +73,7 @@ def _parts(count: int, closed: bool) -> list[str]:
 
 
 @settings(max_examples=150)
-@given(kinds, trouble, st.sampled_from(PLANTED), trouble, st.sampled_from([TAGS, CLOSED]))
+@given(kinds, trouble, st.sampled_from(NAMES), trouble, st.sampled_from([TAGS, CLOSED]))
 def test_a_planted_entity_is_found_exactly(kind, prefix, surface, suffix, tags):
     suffix = "。" + suffix
     encoded = SHORT[kind].encode(Text(prefix + surface + suffix))
