@@ -7,11 +7,16 @@ RUN python3 -c "import tomllib; print(*(d for d in tomllib.load(open('pyproject.
  && python3 -m venv --without-pip /opt/qingmo \
  && pip --python /opt/qingmo/bin/python install --no-cache-dir --no-compile --requirement requirements.txt --constraint constraints.txt
 # Out again: the hub's client, which tokenizers needs for downloads alone; onnxruntime's C library, of which its Python
-# module has a copy inside, and its converters; tests.
+# module has a copy inside, and its converters; tests; what numpy compiles with; colours for languages nobody prints
+# here; the debug symbols that some wheels come with.
 RUN pip --python /opt/qingmo/bin/python uninstall --yes --quiet huggingface-hub hf-xet httpx2 httpcore2 fsspec pyyaml \
  && cd /opt/qingmo/lib/python3.11/site-packages \
  && rm -rf onnxruntime/capi/libonnxruntime.so.* onnxruntime/transformers onnxruntime/tools onnxruntime/quantization onnxruntime/datasets \
- && find . -type d -name tests -prune -exec rm -rf {} +
+ && rm -rf numpy/f2py numpy/distutils numpy/_core/include \
+ && find pygments/lexers -name '*.py' ! -name '__init__.py' ! -name '_mapping.py' ! -name 'python.py' -delete \
+ && find . -type d -name tests -prune -exec rm -rf {} + \
+ && apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils >/dev/null \
+ && strip --strip-unneeded uvloop/*.so tokenizers/*.so httptools/*/*.so
 COPY . .
 # The bytecode is made here: the running container may not write it, and compiling at every start would cost seconds.
 RUN pip --python /opt/qingmo/bin/python install --no-cache-dir --no-compile --no-deps . \

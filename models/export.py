@@ -37,6 +37,7 @@ class Walk:
 
     def __init__(self, graph: GraphBuilder, shape: Shape, weights: Weights, blocks: Blocks) -> None:
         self.graph, self.shape, self.weights, self.blocks = graph, shape, weights, blocks
+        self.second = ""  # [rows, width] float, 1 on the second text's tokens, once the embedding is written
 
     def model(self, taps: Mapping[str, str] | None = None) -> onnx.ModelProto:
         """The whole network: ids and mask [rows, width] in, logits out; `taps` are filled by the blocks."""
@@ -70,8 +71,8 @@ class Walk:
         graph = self.graph
         ends = graph.node("Cast", graph.node("Equal", "input_ids", graph.ints(first_ends)), to=INT32)
         before = graph.node("CumSum", ends, graph.constant(np.int32(1)), exclusive=1)
-        follows = graph.node("Cast", graph.node("Cast", before, to=BOOL), to=FLOAT)
-        column = graph.node("Unsqueeze", follows, graph.ints(2))
+        self.second = graph.node("Cast", graph.node("Cast", before, to=BOOL), to=FLOAT)
+        column = graph.node("Unsqueeze", self.second, graph.ints(2))
         return graph.node("Mul", column, graph.constant(self.weights["embed.second"]))
 
     def _norm(self, name: str, *parts: str) -> str:
@@ -84,7 +85,7 @@ class Walk:
         weight, bias = self.weights["head.weight"], self.weights["head.bias"]
         if self.shape.head == "classify":
             # Weight times column: a product over all rows takes another kernel when it has only one.
-            column = graph.node("Reshape", self._pool(x), graph.ints(-1, self.shape.hidden, 1))
+            column = graph.node("Reshape", self._pool(x), graph.ints(-1, self.shape.features, 1))
             y = graph.node("MatMul", graph.constant(weight), column)
             graph.rename(
                 graph.node("Add", graph.node("Squeeze", y, graph.ints(2)), graph.constant(bias)), "logits"
@@ -95,12 +96,23 @@ class Walk:
         return ["rows", "width", len(bias)]
 
     def _pool(self, x: str) -> str:
-        """[rows, 1, hidden]: the first token, or the mean over the tokens that stand."""
+        """[rows, 1, features]: the first token, the mean over all that stand, or two texts compared."""
         graph = self.graph
         if self.shape.pooling == "cls":
             return graph.node("Slice", x, graph.ints(0), graph.ints(1), graph.ints(1))
         mask = graph.node("Cast", "attention_mask", to=FLOAT)
-        share = graph.node("Div", mask, graph.node("ReduceSum", mask, graph.ints(1), keepdims=1))
+        if self.shape.pooling == "mean":
+            return self._mean(x, mask)
+        second = graph.node("Mul", self.second, mask)
+        one, other = self._mean(x, graph.node("Sub", mask, second)), self._mean(x, second)
+        apart = graph.node("Abs", graph.node("Sub", one, other))
+        return graph.node("Concat", one, other, apart, graph.node("Mul", one, other), axis=2)
+
+    def _mean(self, x: str, chosen: str) -> str:
+        """[rows, 1, hidden]: the mean over the tokens `chosen` [rows, width] is 1 for; 0 without any."""
+        graph = self.graph
+        count = graph.node("ReduceSum", chosen, graph.ints(1), keepdims=1)
+        share = graph.node("Div", chosen, graph.node("Max", count, graph.constant(np.float32(1))))
         return graph.node("MatMul", graph.node("Unsqueeze", share, graph.ints(1)), x)
 
 

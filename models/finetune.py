@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import torch
+from msgspec import UNSET
 from torch import Tensor, nn
 
 from models.data.rows import majority_share
@@ -50,18 +52,27 @@ class Fitting:
 
 
 def run(job: Job) -> Trained:
-    """Fine-tune the network of stage `base`."""
+    """Fine-tune the network of stage `base`, or of `rehearse` where there is one."""
     section = job.recipe.finetune
     torch.manual_seed(job.recipe.seed)
-    start, split = load_trained(job.folder("base")), split_of(job)
+    start, split = load_trained(job.begun), split_of(job)
     network, tokenizer = load_network(start, section.dropout), start.tokenizer()
     examples = examples_of(start.config, tokenizer, split.train)
+    if job.recipe.data.empty is not UNSET:
+        examples = fewer_empty(examples, job.recipe.data.empty, job.recipe.seed)
     learner = Fitting(
         network, examples, exam_of(start.config, tokenizer, split.validation), section.smoothing
     )
     checkpoints = checkpoint_folder(job, "finetune", section, start)
     done = Run(learner, section, checkpoints, job.recipe.seed, job.console).train()
     return save_result(job, "finetune", start, network, done, split)
+
+
+def fewer_empty(examples: Examples, share: float, seed: int) -> Examples:
+    """All windows that hold an answer, and a `share` of the others, each drawn by `seed`."""
+    draw = random.Random(seed)
+    kept = [at for at, target in enumerate(examples.targets) if any(target) or draw.random() < share]
+    return Examples([examples.ids[at] for at in kept], [examples.targets[at] for at in kept], [1] * len(kept))
 
 
 def checkpoint_folder(job: Job, stage: str, section: Section, start: Trained) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from models.errors import MakeError
-from models.recipe import BundleSection, DistilSection, Recipe
+from models.recipe import BundleSection, DistilSection, Recipe, RehearseSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,18 @@ class Job:
         if self.recipe.distil is None:
             raise MakeError(f'Recipe "{self.recipe.name}" has no section [distil].')
         return self.recipe.distil
+
+    @property
+    def rehearse(self) -> RehearseSection:
+        """What is practised on; MakeError where there is no practice."""
+        if self.recipe.rehearse is None:
+            raise MakeError(f'Recipe "{self.recipe.name}" has no section [rehearse].')
+        return self.recipe.rehearse
+
+    @property
+    def begun(self) -> Path:
+        """Where the network lies that fine-tuning starts from."""
+        return self.folder("rehearse" if self.recipe.rehearse else "base")
 
     @property
     def trained(self) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models import distil, evaluate, finetune, graphs, pack, start
+from models import distil, evaluate, finetune, graphs, pack, rehearse, start
 from models.data.texts import check_texts
 from models.errors import MakeError
 from models.job import Job
@@ -18,6 +18,7 @@ from models.workspace import commit_here
 
 STAGES: Mapping[str, Callable[[Job], object]] = {
     "base": start.run,
+    "rehearse": rehearse.run,
     "finetune": finetune.run,
     "distil": distil.run,
     "export": graphs.export,
@@ -54,7 +55,9 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
 
 def check(job: Job) -> None:
     """Read all data that the recipe names, and its teacher: MakeError now rather than after hours."""
-    names = [*job.recipe.vocabulary.texts, *(job.recipe.distil.texts if job.recipe.distil else ())]
+    recipe = job.recipe
+    names = [*recipe.vocabulary.texts, *(recipe.distil.texts if recipe.distil else ())]
+    names += recipe.rehearse.questions if recipe.rehearse else ()
     for name in names:
         check_texts(job.data, name)
     split_of(job)
@@ -66,5 +69,6 @@ def check(job: Job) -> None:
 
 def stages_of(recipe: Recipe) -> list[str]:
     """Names of the stages this recipe goes through; without [bundle] it ends with a trained network."""
-    left_out = set(() if recipe.bundle else OF_BUNDLES) | set(() if recipe.distil else ("distil",))
+    left_out = set(() if recipe.bundle else OF_BUNDLES)
+    left_out |= {name for name in ("rehearse", "distil") if getattr(recipe, name) is None}
     return [name for name in STAGES if name not in left_out]

@@ -8,7 +8,7 @@ State-dict names, which `models.export` reads (H hidden, F ffn; linear weights a
 - `layers.{i}.out.{weight,bias}` [H, H], `layers.{i}.attn_norm.{weight,bias}` [H]
 - `layers.{i}.ffn_in.{weight,bias}` [F, H], `layers.{i}.ffn_out.{weight,bias}` [H, F]
 - `layers.{i}.ffn_norm.{weight,bias}` [H]
-- `head.{weight,bias}` [outputs, H]
+- `head.{weight,bias}` [outputs, H], or [outputs, 4H] where two texts are compared
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ class Embedding(nn.Module):
         """`ids` [rows, width] to [rows, width, hidden]."""
         hidden = F.embedding(ids, self.word) + self.position[: ids.shape[1]]
         if self.first_ends is not None:
-            ends = (ids == self.first_ends).long()
-            follows = (ends.cumsum(1) - ends).clamp(max=1)
-            hidden = hidden + follows[:, :, None].to(hidden.dtype) * self.second
+            hidden = hidden + following(ids, self.first_ends)[:, :, None].to(hidden.dtype) * self.second
         return F.dropout(cast(Tensor, self.norm(hidden)), self.dropout, self.training)
 
 
@@ -91,7 +89,7 @@ class Encoder(nn.Module):
         self.shape = shape
         self.embed = Embedding(shape, dropout)
         self.layers = nn.ModuleList(Layer(shape, dropout) for _ in range(shape.layers))
-        self.head = nn.Linear(shape.hidden, shape.outputs)
+        self.head = nn.Linear(shape.features, shape.outputs)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.dropout = dropout
@@ -108,11 +106,26 @@ class Encoder(nn.Module):
         """Logits of `ids` [rows, width] under `mask` [rows, width]."""
         hidden = self.hidden(ids, mask)
         if self.shape.head == "classify":
-            hidden = hidden[:, 0] if self.shape.pooling == "cls" else mean_pool(hidden, mask)
+            hidden = self._pool(hidden, ids, mask)
         return cast(Tensor, self.head(F.dropout(hidden, self.dropout, self.training)))
+
+    def _pool(self, hidden: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        if self.shape.pooling == "cls":
+            return hidden[:, 0]
+        if self.shape.pooling == "mean" or self.shape.first_ends is None:
+            return mean_pool(hidden, mask)
+        second = following(ids, self.shape.first_ends) * mask
+        one, other = mean_pool(hidden, mask - second), mean_pool(hidden, second)
+        return torch.cat([one, other, (one - other).abs(), one * other], 1)
+
+
+def following(ids: Tensor, first_ends: int) -> Tensor:
+    """1 where the id `first_ends` stands somewhere before, else 0: [rows, width]."""
+    ends = (ids == first_ends).long()
+    return (ends.cumsum(1) - ends).clamp(max=1)
 
 
 def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Mean over real tokens: [rows, width, hidden] to [rows, hidden]."""
+    """Mean over real tokens: [rows, width, hidden] to [rows, hidden]; 0 where there are none."""
     weights = mask[:, :, None].to(hidden.dtype)
-    return (hidden * weights).sum(1) / weights.sum(1)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from models.errors import MakeError
+from models.shape import Pooling
 from server.inference.check import PAIRED
 from server.inference.values import Task, Text
 
@@ -28,7 +29,8 @@ class DataSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The labelled set, and how many of its train texts (contexts) are held out for validation.
 
     `also` says how many train rows of other sets are learnt besides, without texts that the first set holds
-    out or is measured on; `swapped` has each pair learnt the other way round too.
+    out or is measured on; `swapped` has each pair learnt the other way round too; `empty` is the share of
+    windows without an answer that a reader learns from.
     """
 
     set: str
@@ -37,6 +39,7 @@ class DataSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     # What is UNSET does not stand in a checkpoint's name: runs from before it was thought of go on.
     also: Mapping[str, Positive] | UnsetType = UNSET
     swapped: bool | UnsetType = UNSET
+    empty: Share | UnsetType = UNSET
 
 
 class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,7 +64,7 @@ class NetworkSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     layers: tuple[Annotated[int, Meta(ge=0)], ...]
     positions: Positive = 128
     activation: Literal["relu", "gelu"] = "relu"
-    pooling: Literal["mean", "cls"] = "mean"
+    pooling: Pooling = "mean"
     marks: bool = False
 
 
@@ -97,6 +100,13 @@ class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     temperature: Annotated[float, Meta(gt=0)] = 2.0
     hard: Annotated[float, Meta(ge=0, le=1)] = 0.3
     texts: Mapping[str, Positive] = {}
+    training: TrainingSection
+
+
+class RehearseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Practice before the real questions: `questions` says how many are made from each set's raw texts."""
+
+    questions: Mapping[str, Positive]
     training: TrainingSection
 
 
@@ -140,6 +150,7 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     vocabulary: VocabularySection
     network: NetworkSection
     finetune: TrainingSection
+    rehearse: RehearseSection | None = None
     distil: DistilSection | None = None
     quantise: QuantiseSection = QuantiseSection()
     bundle: BundleSection | None = None
@@ -158,7 +169,7 @@ def read_recipe(name: str) -> tuple[Recipe, str]:
         recipe = msgspec.toml.decode(text, type=Recipe)
     except msgspec.DecodeError as error:
         raise MakeError(f'Recipe "{name}": {error}.') from error
-    rules = (_labels, _golden, _training, _data, _marks, _distil)
+    rules = (_labels, _golden, _training, _data, _questions, _marks, _distil)
     problem = next(filter(None, (rule(recipe) for rule in rules)), "")
     if problem:
         raise MakeError(f'Recipe "{name}" {problem}')
@@ -181,7 +192,8 @@ def _golden(recipe: Recipe) -> str:
 
 
 def _training(recipe: Recipe) -> str:
-    sections = [recipe.finetune] + ([recipe.distil.training] if recipe.distil else [])
+    others = [section.training for section in (recipe.rehearse, recipe.distil) if section]
+    sections = [recipe.finetune, *others]
     if recipe.task is Task.QA and any(section.smoothing for section in sections):
         return "smooths labels, which cannot be done for places in a text."
     return ""
@@ -193,9 +205,17 @@ def _data(recipe: Recipe) -> str:
     return ""
 
 
+def _questions(recipe: Recipe) -> str:
+    if recipe.task is Task.QA or (recipe.rehearse is None and recipe.data.empty is UNSET):
+        return ""
+    return "has [rehearse] or `empty`, which are for the task qa."
+
+
 def _marks(recipe: Recipe) -> str:
     if recipe.network.marks and recipe.task not in PAIRED:
         return f"marks the second text, but the task {recipe.task} takes one."
+    if recipe.network.pooling == "compared" and not (recipe.network.marks and recipe.task is Task.PAIR):
+        return "compares two texts, which is for the task pair, with marks."
     return ""
 
 

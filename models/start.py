@@ -97,7 +97,7 @@ def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict
     for place, layer in enumerate(job.recipe.network.layers):
         weights.update({f"layers.{place}.{name}": value for name, value in base.layer(layer).items()})
     random = np.random.default_rng(job.recipe.seed)
-    weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.hidden)).astype(np.float32)
+    weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.features)).astype(np.float32)
     weights["head.bias"] = np.zeros(shape.outputs, np.float32)
     if shape.first_ends is not None:
         weights["embed.second"] = random.normal(0, 0.02, shape.hidden).astype(np.float32)

@@ -206,9 +206,25 @@ def write_questions(folder: Path, train: int = 200, dev: int = 30, seed: int = 0
             for file, part in (("train.json", made[:train]), ("dev.json", made[train:]))
         },
     )
+    _write_passages(folder, random_)
     return folder
 
 
+def _write_passages(folder: Path, random_: random.Random) -> None:
+    """A c3 folder: long texts with clauses, to make questions from."""
+    texts = ["，".join(_run(random_.choice(list(TOPICS)), random_) * 3 for _ in range(12)) for _ in range(9)]
+    line = json.dumps(texts, ensure_ascii=False)
+    _write_lines(folder, "c3", {"d-train.json": [line], "m-train.json": [line]})
+
+
+REHEARSE = """[rehearse]
+questions = {{ c3 = 100 }}
+[rehearse.training]
+epochs = 1
+rate = 3e-3
+head_rate = 1e-2
+bfloat16 = false
+"""
 TASKS = {
     "ner": {
         'task = "classify"': 'task = "ner"',
@@ -221,6 +237,7 @@ TASKS = {
         'task = "classify"': 'task = "pair"',
         'set = "tnews"': 'set = "afqmc"\nswapped = true',
         "texts = {{ tnews = 1 }}": "texts = {{ afqmc = 1 }}",
+        "positions = 16": 'positions = 16\nmarks = true\npooling = "compared"',
         '["今天的足球比赛", "银行的股票基金"]': '[["今天的足球", "足球比赛"], ["足球", "银行股票"]]',
         "news_sports =": "same =",
         "news_finance =": "different =",
@@ -229,7 +246,8 @@ TASKS = {
         'task = "classify"': 'task = "qa"',
         'set = "tnews"': 'set = "cmrc2018"',
         "texts = {{ tnews = 1 }}": "texts = {{ cmrc2018 = 1 }}",
-        "positions = 16": "positions = 32",
+        "positions = 16": "positions = 32\nmarks = true",
+        "[quantise]": REHEARSE + "[quantise]",
         '["今天的足球比赛", "银行的股票基金"]': '[["说了一些", "今天我们足球说了很好"]]',
         '[labels]\nnews_sports = "体育"\nnews_finance = "财经"\n': "",
     },

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import msgspec
 import numpy as np
+import onnxruntime as ort
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
 from torch import nn  # noqa: E402
 
+from models.export import float_model  # noqa: E402
 from models.loop import Run, batches  # noqa: E402
-from models.network import Encoder, mean_pool  # noqa: E402
+from models.network import Encoder, following, mean_pool  # noqa: E402
 from models.recipe import TrainingSection  # noqa: E402
 from models.shape import Shape  # noqa: E402
 
@@ -50,6 +54,29 @@ def test_padding_changes_nothing():
     mask = (torch.arange(12) < 7).long()[None]
     torch.testing.assert_close(network(ids, torch.ones_like(ids)), network(wide, mask), atol=1e-5, rtol=1e-4)
     assert mean_pool(torch.tensor([[[2.0], [4.0], [99.0]]]), torch.tensor([[1, 1, 0]])).item() == 3
+
+
+@pytest.mark.parametrize("pooling", ["mean", "compared"])
+def test_the_second_text_is_marked_and_torch_and_onnx_agree(pooling):
+    shape = replace(SHAPE, first_ends=2, pooling=pooling)
+    network = Encoder(shape).eval()
+    assert shape.parameters == sum(weight.numel() for weight in network.parameters())
+    ids = torch.tensor([[0, 5, 6, 2, 2, 7, 8, 9, 2], [0, 5, 2, 2, 6, 2, 1, 1, 1]])
+    mask = (ids != 1).long()
+    here = network(ids, mask).detach().numpy()
+    weights = {name: weight.numpy() for name, weight in network.state_dict().items()}
+    session = ort.InferenceSession(float_model(shape, weights).SerializeToString())
+    (there,) = session.run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
+    np.testing.assert_allclose(there, here, atol=1e-5)
+    with torch.no_grad():
+        network.embed.second += 1
+        moved = network.hidden(ids[:1], mask[:1])
+        network.embed.second -= 1
+        torch.testing.assert_close(
+            network(ids[1:, :6], mask[1:, :6]), network(ids, mask)[1:], atol=1e-5, rtol=1e-4
+        )
+    assert not np.allclose(moved.numpy(), network.hidden(ids[:1], mask[:1]).detach().numpy())
+    assert following(ids, 2).tolist()[0] == [0, 0, 0, 0, 1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("head", ["tokens", "spans"])
