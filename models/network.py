@@ -4,6 +4,7 @@ State-dict names, which `models.export` reads (H hidden, F ffn; linear weights a
 
 - `embed.word` [vocab, H], `embed.position` [positions, H] (token type 0 folded in)
 - `embed.norm.{weight,bias}` [H]; `embed.second` [H], only where the second of two texts is marked
+- `embed.project.{weight,bias}` [H, E], only where words, positions and norm have a width E of their own
 - `layers.{i}.qkv.{weight,bias}` [3H, H]: query, key and value stacked, each with its heads side by side
 - `layers.{i}.out.{weight,bias}` [H, H], `layers.{i}.attn_norm.{weight,bias}` [H]
 - `layers.{i}.ffn_in.{weight,bias}` [F, H], `layers.{i}.ffn_out.{weight,bias}` [H, F]
@@ -13,13 +14,21 @@ State-dict names, which `models.export` reads (H hidden, F ffn; linear weights a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name torch itself uses
 from torch import Tensor, nn
 
-from models.shape import Shape
+from models.shape import Activation, Shape
+
+ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+}
 
 
 class Embedding(nn.Module):
@@ -27,12 +36,15 @@ class Embedding(nn.Module):
 
     def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
-        self.word = nn.Parameter(torch.empty(shape.vocab, shape.hidden).normal_(std=0.02))
-        self.position = nn.Parameter(torch.empty(shape.positions, shape.hidden).normal_(std=0.02))
+        self.word = nn.Parameter(torch.empty(shape.vocab, shape.embedded).normal_(std=0.02))
+        self.position = nn.Parameter(torch.empty(shape.positions, shape.embedded).normal_(std=0.02))
         if shape.first_ends is not None:
-            self.second = nn.Parameter(torch.empty(shape.hidden).normal_(std=0.02))
+            self.second = nn.Parameter(torch.empty(shape.embedded).normal_(std=0.02))
         self.first_ends = shape.first_ends
-        self.norm = nn.LayerNorm(shape.hidden, shape.eps)
+        self.norm = nn.LayerNorm(shape.embedded, shape.eps)
+        if shape.embedding is not None:
+            self.project = nn.Linear(shape.embedding, shape.hidden)
+        self.narrow = shape.embedding is not None
         self.dropout = dropout
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -40,7 +52,8 @@ class Embedding(nn.Module):
         hidden = F.embedding(ids, self.word) + self.position[: ids.shape[1]]
         if self.first_ends is not None:
             hidden = hidden + following(ids, self.first_ends)[:, :, None].to(hidden.dtype) * self.second
-        return F.dropout(cast(Tensor, self.norm(hidden)), self.dropout, self.training)
+        hidden = F.dropout(cast(Tensor, self.norm(hidden)), self.dropout, self.training)
+        return cast(Tensor, self.project(hidden)) if self.narrow else hidden
 
 
 class Layer(nn.Module):
@@ -57,7 +70,7 @@ class Layer(nn.Module):
         self.ffn_norm = nn.LayerNorm(hidden, shape.eps)
         self.heads = shape.heads
         self.dropout = dropout
-        self.activation = F.relu if shape.activation == "relu" else F.gelu
+        self.activation = ACTIVATIONS[shape.activation]
 
     def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
         """`hidden` [rows, width, hidden]; `visible` [rows, 1, 1, width] is true where a token stands."""
@@ -88,7 +101,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.shape = shape
         self.embed = Embedding(shape, dropout)
-        self.layers = nn.ModuleList(Layer(shape, dropout) for _ in range(shape.layers))
+        self.layers = nn.ModuleList(Layer(shape, dropout) for _ in range(1 if shape.shared else shape.layers))
         self.head = nn.Linear(shape.features, shape.outputs)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
@@ -98,8 +111,8 @@ class Encoder(nn.Module):
         """Last states [rows, width, hidden] of `ids` [rows, width]; `mask` is 1 where a token stands."""
         visible = mask[:, None, None, :].bool()
         hidden: Tensor = self.embed(ids)
-        for layer in self.layers:
-            hidden = layer(hidden, visible)
+        for layer in range(self.shape.layers):
+            hidden = self.layers[self.shape.stored(layer)](hidden, visible)
         return hidden
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:

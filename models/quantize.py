@@ -21,7 +21,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.export import Walk, Weights, float_model
+from models.export import Walk, Weights, activated, float_model, stored_name
 from models.graph import FLOAT, MICROSOFT, GraphBuilder
 from models.shape import Shape
 
@@ -55,21 +55,21 @@ class Site:
 
 
 def calibrate(shape: Shape, weights: Weights, texts: Iterable[NDArray[np.int64]]) -> dict[str, Floats]:
-    """Inputs of every dense layer over the texts' ids, each unpadded: SAMPLE_ROWS tokens drawn evenly.
+    """Inputs of every dense layer over the texts' ids, each unpadded; shared layers have theirs together.
 
     Returns:
-        Layer name to [tokens, channels].
+        Stored layer name to [tokens, channels].
     """
     options = ort.SessionOptions()
     options.log_severity_level = 3
     model = float_model(shape, weights, tapped=True).SerializeToString()
     session = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs() if output.name != "logits"]
-    seen: dict[str, list[Floats]] = {name: [] for name in names}
+    seen: dict[str, list[Floats]] = {stored_name(shape, name): [] for name in names}
     for ids in texts:
         feed = {"input_ids": ids[None], "attention_mask": np.ones_like(ids)[None]}
         for name, value in zip(names, session.run(names, feed), strict=True):
-            seen[name].append(value)
+            seen[stored_name(shape, name)].append(value)
     return {name: np.concatenate(values) for name, values in seen.items()}
 
 
@@ -161,7 +161,7 @@ class IntegerBlocks:
     def attend(self, layer: int, x: str, mask: str, shape: str) -> str:
         """QAttention of onnxruntime at static scales, then the output projection."""
         graph, hidden = self.graph, self.shape.hidden
-        qkv, out = self.sites[f"layers.{layer}.qkv"], self.sites[f"layers.{layer}.out"]
+        qkv, out = self._site(layer, "qkv"), self._site(layer, "out")
         fold = np.concatenate([np.ones(2 * hidden, np.float32), 1 / out.step])
         rows = graph.node(
             "Reshape", self._rounded(x, qkv), graph.node("Concat", shape, graph.ints(hidden), axis=0)
@@ -178,11 +178,15 @@ class IntegerBlocks:
 
     def feed_forward(self, layer: int, x: str) -> str:
         """Dense, activation, dense; with ReLU the integers between them never become floats."""
-        inner, outer = self.sites[f"layers.{layer}.ffn_in"], self.sites[f"layers.{layer}.ffn_out"]
+        inner, outer = self._site(layer, "ffn_in"), self._site(layer, "ffn_out")
         rounded = self._rounded(x, inner)
         if self.shape.activation == "relu":
             return self._dense(self._dense(rounded, inner, into=outer), outer)
-        return self._dense(self._rounded(self.graph.node("Gelu", self._dense(rounded, inner)), outer), outer)
+        fed = activated(self.graph, self.shape, self._dense(rounded, inner))
+        return self._dense(self._rounded(fed, outer), outer)
+
+    def _site(self, layer: int, part: str) -> Site:
+        return self.sites[f"layers.{self.shape.stored(layer)}.{part}"]
 
     def _rounded(self, x: str, site: Site) -> str:
         scaled = self.graph.node("Mul", x, self.graph.constant(1 / site.step))

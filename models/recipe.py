@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from models.errors import MakeError
-from models.shape import Pooling
+from models.shape import Activation, Pooling
 from server.inference.check import PAIRED
 from server.inference.values import Task, Text
 
@@ -63,7 +63,7 @@ class NetworkSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     layers: tuple[Annotated[int, Meta(ge=0)], ...]
     positions: Positive = 128
-    activation: Literal["relu", "gelu"] = "relu"
+    activation: Activation = "relu"
     pooling: Pooling = "mean"
     marks: bool = False
 

@@ -1,7 +1,7 @@
 """The geometry of a network and the names of its weights: what training, export and pruning agree on.
 
-Weights, in torch's layout (outputs, inputs): embed.word, embed.position, embed.norm.{weight,bias}, and
-embed.second where the second of two texts is marked;
+Weights, in torch's layout (outputs, inputs): embed.word, embed.position, embed.norm.{weight,bias},
+embed.second where the second of two texts is marked, embed.project.{weight,bias} where words are narrow;
 layers.{i}.{qkv,out,ffn_in,ffn_out}.{weight,bias}, layers.{i}.{attn_norm,ffn_norm}.{weight,bias}, where
 qkv stacks query, key and value; head.{weight,bias}, [outputs, features].
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Head = Literal["classify", "tokens", "spans"]
+Activation = Literal["relu", "gelu", "gelu_tanh"]
 Pooling = Literal["mean", "cls", "compared"]
 
 
@@ -21,6 +22,9 @@ class Shape:
 
     `head` is classify (one vector a text), tokens (one a token) or spans (start and end a token). All tokens
     that follow the first `first_ends` are marked as the second text's, as BERT's token types do.
+
+    Where `embedding` is given, words and positions have that width, and a projection leads to `hidden`
+    (ALBERT, ELECTRA). Where layers are `shared`, layers.0 holds the weights of all.
 
     `pooling` says what `classify` sees: the first token (cls), the mean over all (mean), or the means of both
     texts with their distance and product (compared; Reimers and Gurevych 2019, arXiv 1908.10084).
@@ -33,11 +37,22 @@ class Shape:
     ffn: int
     positions: int
     outputs: int
-    activation: Literal["relu", "gelu"] = "relu"
+    activation: Activation = "relu"
     pooling: Pooling = "mean"
     head: Head = "classify"
     eps: float = 1e-12
     first_ends: int | None = None
+    embedding: int | None = None
+    shared: bool = False
+
+    @property
+    def embedded(self) -> int:
+        """Width of a word's embedding."""
+        return self.embedding or self.hidden
+
+    def stored(self, layer: int) -> int:
+        """The number under which the weights of `layer` are stored."""
+        return 0 if self.shared else layer
 
     @property
     def features(self) -> int:
@@ -49,5 +64,6 @@ class Shape:
         """All weights of the network, head included."""
         layer = 4 * self.hidden * (self.hidden + 1) + self.ffn * (2 * self.hidden + 1) + 5 * self.hidden
         marks = 0 if self.first_ends is None else 1
-        embedding = (self.vocab + self.positions + 2 + marks) * self.hidden
-        return embedding + self.layers * layer + self.outputs * (self.features + 1)
+        embedding = (self.vocab + self.positions + 2 + marks) * self.embedded
+        embedding += 0 if self.embedding is None else self.hidden * (self.embedding + 1)
+        return embedding + (1 if self.shared else self.layers) * layer + self.outputs * (self.features + 1)

@@ -80,7 +80,10 @@ def _shape(job: Job, vocabulary: Vocabulary, base: Base) -> Shape:
         activation=network.activation,
         pooling=network.pooling,
         head=task.head,
+        eps=base.shape.eps,
         first_ends=vocabulary.kept.index(base.pieces.end) if network.marks else None,
+        embedding=base.shape.embedding,
+        shared=base.shape.shared,
     )
 
 
@@ -88,17 +91,25 @@ def _config(job: Job, vocabulary: Vocabulary, base: Base, shape: Shape) -> Confi
     start, pad, end, unknown = (vocabulary.kept.index(i) for i in base.pieces.specials)
     labels = tuple(LabelName(label=label, name=name) for label, name in job.recipe.labels.items())
     return Config(
-        task=job.recipe.task, shape=shape, labels=labels, start=start, pad=pad, end=end, unknown=unknown
+        task=job.recipe.task,
+        shape=shape,
+        labels=labels,
+        start=start,
+        pad=pad,
+        end=end,
+        unknown=unknown,
+        middle=base.middle,
     )
 
 
 def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict[str, Floats]:
     weights = base.embedding(vocabulary.kept, shape.positions)
-    for place, layer in enumerate(job.recipe.network.layers):
+    for place, layer in enumerate(job.recipe.network.layers[: 1 if shape.shared else None]):
         weights.update({f"layers.{place}.{name}": value for name, value in base.layer(layer).items()})
     random = np.random.default_rng(job.recipe.seed)
     weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.features)).astype(np.float32)
     weights["head.bias"] = np.zeros(shape.outputs, np.float32)
+    second = weights.pop("embed.second", random.normal(0, 0.02, shape.embedded).astype(np.float32))
     if shape.first_ends is not None:
-        weights["embed.second"] = random.normal(0, 0.02, shape.hidden).astype(np.float32)
+        weights["embed.second"] = second
     return weights

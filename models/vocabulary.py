@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from itertools import islice
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from models.base import Pieces
+from models.errors import MakeError
 
 # Special pieces stand in the Unigram table like all others. At their own score of 0 a user who types "<s>"
 # would get the start token; at this one the single characters always win.
@@ -32,6 +34,8 @@ def tokenizer_of(pieces: Pieces, kept: Sequence[int], *, word_start: bool = True
     Text is normalised as the base does it: NFKC, control characters to spaces, runs of spaces to one. The
     base puts a mark before the first word; where `word_start` is false only spaces become that mark.
     """
+    if pieces.pattern:
+        return _word_pieces(pieces, kept)
     special = set(pieces.specials)
     table = [(pieces.texts[i], SPECIAL_SCORE if i in special else round(pieces.scores[i], 4)) for i in kept]
     tokenizer = Tokenizer(models.Unigram(table, unk_id=kept.index(pieces.unknown), byte_fallback=False))
@@ -41,6 +45,14 @@ def tokenizer_of(pieces: Pieces, kept: Sequence[int], *, word_start: bool = True
     scheme = "always" if word_start else "never"
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=scheme)
     return tokenizer
+
+
+def _word_pieces(pieces: Pieces, kept: Sequence[int]) -> Tokenizer:
+    """The base's own WordPiece tokenizer over the pieces `kept`; a typed "[CLS]" is plain text to it."""
+    pattern = json.loads(pieces.pattern)
+    pattern["model"]["vocab"] = {pieces.texts[old]: new for new, old in enumerate(kept)}
+    pattern.update(added_tokens=[], post_processor=None, truncation=None, padding=None)
+    return Tokenizer.from_str(json.dumps(pattern))
 
 
 def count_pieces(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
@@ -74,6 +86,7 @@ def cut(
     single = {text: i for i, text in enumerate(pieces.texts) if len(text) == 1 and i not in special}
     wanted = {c for c, n in characters.items() if n >= rare and is_chinese(c)} | ASCII | {"▁"}
     forced = {single[c] for c in wanted if c in single}
+    forced |= {i for i, text in enumerate(pieces.texts) if text[:2] == "##" and text[2:] in ASCII}
     by_use = sorted(uses, key=lambda i: (-uses[i], i))
     room = size - len(special) - len(forced)
     filled = [i for i in by_use if i not in forced and i not in special][: max(room, 0)]
@@ -84,6 +97,8 @@ def cut(
 
 def cut_to_characters(pieces: Pieces, characters: Mapping[str, int], size: int, rare: int) -> Vocabulary:
     """At most `size` pieces of one character each: ASCII, and what is seen `rare` times or more, by use."""
+    if pieces.pattern:
+        raise MakeError('tokens = "characters" is for Unigram bases: WordPiece takes Chinese so already.')
     special = set(pieces.specials)
     single = {text: i for i, text in enumerate(pieces.texts) if len(text) == 1 and i not in special}
     wanted = [c for c in single if c in ASCII or c == "▁" or characters.get(c, 0) >= rare]

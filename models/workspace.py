@@ -30,7 +30,10 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 class Config(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is needed to run the weights: task, geometry, labels (of entities: types), special ids."""
+    """What is needed to run the weights: task, geometry, labels (of entities: types), special ids.
+
+    `middle` end tokens stand between two texts.
+    """
 
     task: Task = Task.CLASSIFY
     shape: Shape
@@ -39,6 +42,7 @@ class Config(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pad: int
     end: int
     unknown: int
+    middle: int = 2
 
 
 class Look(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from server.inference.bundle import load_bundle
 from server.inference.predictor import Predictor
 from server.inference.values import Text
 from tests.kit import making_kit as kit
+from tests.kit import rows_kit
 
 QUIET = Console(file=io.StringIO())
 DISTIL = """[distil]
@@ -28,7 +29,7 @@ epochs = 1
 rate = 1e-3
 head_rate = 1e-3
 """
-WRITE = {"ner": kit.write_entities, "pair": kit.write_pairs, "qa": kit.write_questions}
+WRITE = {"ner": rows_kit.write_entities, "pair": rows_kit.write_pairs, "qa": rows_kit.write_questions}
 
 
 @pytest.fixture(scope="module")

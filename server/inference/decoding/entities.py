@@ -13,7 +13,8 @@ from server.inference.decoding.tags import TagScheme
 from server.inference.manifest import Manifest
 from server.inference.values import Encoded, Entities, Entity, Options
 
-_SYMBOLS = frozenset({"So", "Sk", "Cn", "Co", "Mn", "Me"})
+_SYMBOLS = frozenset({"So", "Sk", "Cn", "Co"})
+_SHAPERS = frozenset(map(chr, (*range(0xFE00, 0xFE10), 0x20E3)))  # make a symbol of what stands before
 
 
 class EntitiesDecoder:
@@ -80,4 +81,4 @@ def _without_symbols(text: str, offsets: NDArray[np.int32], start: int, stop: in
 
 
 def _symbols(text: str, span: NDArray[np.int32]) -> bool:
-    return all(unicodedata.category(char) in _SYMBOLS for char in text[span[0] : span[1]])
+    return all(char in _SHAPERS or unicodedata.category(char) in _SYMBOLS for char in text[span[0] : span[1]])
