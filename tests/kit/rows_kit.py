@@ -42,7 +42,41 @@ def write_pairs(folder: Path, train: int = 240, dev: int = 40, seed: int = 0) ->
     lines = []
     for _ in range(train + dev):
         topics = random_.choices([*TOPICS, "news_sports"], k=2)
-        clauses = [run_of(random_.choice(list(TOPICS)), random_) * 3 for _ in range(108)]
+        texts = [run_of(topic, random_) + filler(random_, 3) for topic in topics]
+        lines.append("\t".join([*texts, str(int(set(topics) == {"news_sports"}))]))
+    _write_lines(folder, "afqmc", {"train.txt": lines[:train], "dev.txt": lines[train:]})
+    return folder
+
+
+def write_questions(folder: Path, train: int = 200, dev: int = 30, seed: int = 0) -> Path:
+    """A cmrc2018 folder: the answer is the run of topic characters in the context; one place is wrong."""
+    random_ = random.Random(seed)
+    made = []
+    for number in range(train + dev):
+        before, answer = filler(random_, 20), run_of(random_.choice(list(TOPICS)), random_)
+        place = len(before) if number else 0
+        answers = [{"text": answer, "answer_start": place}]
+        made.append(
+            {
+                "context": before + answer + filler(random_, 20),
+                "qas": [{"question": "说了一些" + filler(random_, 3), "answers": answers}],
+            }
+        )
+    _write_lines(
+        folder,
+        "cmrc2018",
+        {
+            file: [json.dumps({"data": [{"paragraphs": part}]}, ensure_ascii=False)]
+            for file, part in (("train.json", made[:train]), ("dev.json", made[train:]))
+        },
+    )
+    _write_passages(folder, random_)
+    return folder
+
+
+def _write_passages(folder: Path, random_: random.Random) -> None:
+    """A c3 folder: long texts with clauses, to make questions from."""
+    clauses = [run_of(random_.choice(list(TOPICS)), random_) * 3 for _ in range(108)]
     texts = ["，".join(clauses[at : at + 12]) for at in range(0, 108, 12)]
     line = json.dumps(texts, ensure_ascii=False)
     _write_lines(folder, "c3", {"d-train.json": [line], "m-train.json": [line]})
