@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from models.errors import MakeError
-from models.recipe import BundleSection, DistilSection, Recipe, RehearseSection
+from models.recipe import BundleSection, DistilSection, GrowSection, Recipe, RehearseSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,18 @@ class Job:
         return self.folder("rehearse" if self.recipe.rehearse else "base")
 
     @property
+    def grow(self) -> GrowSection:
+        """How wide the network becomes; MakeError where it stays as it is."""
+        if self.recipe.grow is None:
+            raise MakeError(f'Recipe "{self.recipe.name}" has no section [grow].')
+        return self.recipe.grow
+
+    @property
+    def taught(self) -> Path:
+        """Where the network lies that has learnt all it will."""
+        return self.folder("distil" if self.recipe.distil else "finetune")
+
+    @property
     def trained(self) -> Path:
         """Where the network lies that is to be exported."""
-        return self.folder("distil" if self.recipe.distil else "finetune")
+        return self.folder("grow") if self.recipe.grow else self.taught

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models import distil, evaluate, finetune, graphs, pack, rehearse, start
+from models import distil, evaluate, finetune, graphs, grow, pack, rehearse, start
 from models.data.texts import check_texts
 from models.errors import MakeError
 from models.job import Job
@@ -21,6 +21,7 @@ STAGES: Mapping[str, Callable[[Job], object]] = {
     "rehearse": rehearse.run,
     "finetune": finetune.run,
     "distil": distil.run,
+    "grow": grow.run,
     "export": graphs.export,
     "quantise": graphs.quantise,
     "evaluate": evaluate.run,
@@ -70,5 +71,5 @@ def check(job: Job) -> None:
 def stages_of(recipe: Recipe) -> list[str]:
     """Names of the stages this recipe goes through; without [bundle] it ends with a trained network."""
     left_out = set(() if recipe.bundle else OF_BUNDLES)
-    left_out |= {name for name in ("rehearse", "distil") if getattr(recipe, name) is None}
+    left_out |= {name for name in ("rehearse", "distil", "grow") if getattr(recipe, name) is None}
     return [name for name in STAGES if name not in left_out]

@@ -110,6 +110,12 @@ class RehearseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     training: TrainingSection
 
 
+class GrowSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many times as wide the trained network becomes, its answers unchanged."""
+
+    times: Annotated[int, Meta(ge=2, le=8)]
+
+
 class QuantiseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Train texts to calibrate on, and the most points of validation score that int8 may cost."""
 
@@ -152,6 +158,7 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     finetune: TrainingSection
     rehearse: RehearseSection | None = None
     distil: DistilSection | None = None
+    grow: GrowSection | None = None
     quantise: QuantiseSection = QuantiseSection()
     bundle: BundleSection | None = None
 
