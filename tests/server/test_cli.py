@@ -126,7 +126,8 @@ def test_many_bad_lines_are_answered_while_they_are_read(bundles):
     """An outcome comes out although the input has not ended, and nothing gathers meanwhile."""
     words = ("predict", "--model", "classify", "--keep-going", "--bundles", str(bundles))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command(*words), env=environment(), **pipes) as process:
+    # Without buffers: communicate() would not see what readline() has read beyond its line.
+    with subprocess.Popen(command(*words), env=environment(), bufsize=0, **pipes) as process:
         killer = threading.Timer(40, process.kill)
         killer.start()
         process.stdin.write(b'"a"\n' + b"{}\n" * 20_000)
