@@ -111,10 +111,10 @@ def _judge(soaked: Soaked) -> None:
     for fate, count in sorted(soaked.fates.items()):
         console.print(f"{count:>9,}  {fate}")
     console.print(f"{soaked.asked:,} requests in {soaked.seconds:.0f} s")
-    if soaked.memory_mb:
+    if soaked.allocated_mb:
         growth = "-" if soaked.growth is None else f"{(soaked.growth - 1) * 100:+.1f} %"
         console.print(
-            f"memory {soaked.memory_mb[-1]:.0f} MB at the end; {growth} at most after the first fifth"
+            f"memory {soaked.resident_mb:.0f} MB at the end; allocated {growth} at most after the first fifth"
         )
     if soaked.p99_ms:
         console.print(

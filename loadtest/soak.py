@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from loadtest.load import Call
 from loadtest.target import Target
-from loadtest.usage import resident_mb
+from loadtest.usage import allocated_mb, resident_mb
 from loadtest.wire import Address, Connection, raw
 
 HANG_SECONDS = 30.0
@@ -60,22 +60,26 @@ ALLOWED = {
 
 @dataclass(slots=True)
 class Soaked:
-    """What came of it; `wrong` lists answers that must not be, `memory_mb` is read at every hundredth."""
+    """What came of it; `wrong` lists answers that must not be, the others are read at every hundredth.
+
+    A leak shows in what is allocated; `resident_mb` is the newest reading of all memory.
+    """
 
     asked: int = 0
     fates: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    memory_mb: list[float] = field(default_factory=list)
+    allocated_mb: list[float] = field(default_factory=list)
+    resident_mb: float = 0.0
     p99_ms: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def growth(self) -> float | None:
-        """Most memory seen after the first fifth, over what there was at its end; None without readings."""
-        settled = int(len(self.memory_mb) * SETTLED)
-        if len(self.memory_mb) < 5 or not self.memory_mb[settled]:
+        """Most memory allocated after the first fifth, over that at its end; None without readings."""
+        settled = int(len(self.allocated_mb) * SETTLED)
+        if len(self.allocated_mb) < 5 or not self.allocated_mb[settled]:
             return None
-        return max(self.memory_mb[settled:]) / self.memory_mb[settled]
+        return max(self.allocated_mb[settled:]) / self.allocated_mb[settled]
 
     @property
     def held(self) -> bool:
@@ -191,7 +195,8 @@ class Soak:
             return
         self._looked = hundredth
         self._say(hundredth)
-        self.soaked.memory_mb.append(resident_mb(self._target.pids))
+        self.soaked.allocated_mb.append(allocated_mb(self._target.pids))
+        self.soaked.resident_mb = resident_mb(self._target.pids)
         if self._latencies:
             ordered = sorted(self._latencies)
             self.soaked.p99_ms.append(ordered[int(len(ordered) * 0.99)] * 1e3)

@@ -19,7 +19,7 @@ def test_every_request_has_one_fate_and_memory_is_watched(small):
     assert sum(found.fates.values()) == found.asked >= 300
     assert found.fates == {"plain 200": found.asked}
     assert found.held
-    assert len(found.memory_mb) > 20
+    assert len(found.allocated_mb) > 20
     assert done[-1] == 100
 
 
@@ -45,7 +45,7 @@ def test_an_answer_that_comes_twice_is_wrong(small):
 
 @pytest.mark.parametrize(("end", "held"), [(104.0, True), (106.0, False)])
 def test_growth_counts_after_the_first_fifth(end, held):
-    found = Soaked(memory_mb=[50.0, 90.0, *[100.0] * 7, end])
+    found = Soaked(allocated_mb=[50.0, 90.0, *[100.0] * 7, end])
     assert found.growth == pytest.approx(end / 100)
     assert found.held is held
 

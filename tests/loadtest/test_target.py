@@ -12,7 +12,7 @@ import pytest
 from loadtest.errors import StartFailed
 from loadtest.places import portable
 from loadtest.process import ROOT, share_cores, spawn, stop
-from loadtest.usage import Stretch, cpu_seconds, family, resident_mb
+from loadtest.usage import Stretch, allocated_mb, cpu_seconds, family, resident_mb
 
 
 def test_a_server_starts_on_its_cores_and_leaves_nothing_behind(small):
@@ -21,6 +21,7 @@ def test_a_server_starts_on_its_cores_and_leaves_nothing_behind(small):
         assert os.sched_getaffinity(pid) == set(share_cores(1).server)
         assert target.start_seconds > 0
         assert resident_mb(target.pids) > 5
+        assert 1 < allocated_mb(target.pids) <= resident_mb(target.pids)
         assert target.idle_share(0.2) < 0.5
     assert not psutil.pid_exists(pid)
 
