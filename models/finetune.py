@@ -92,7 +92,7 @@ def save_result(
         stage=stage,
         commit=job.commit,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        data=split.files,
+        data=(*split.files, *(digest for digest in start.record.data if digest not in split.files)),
         versions=versions_here(),
         rows=len(split.train),
         validation_rows=len(split.validation),

@@ -112,16 +112,16 @@ class HubBase:
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
         """The embedding of the words `ids` and the first `positions` places; type 0 and task 0 folded in."""
-        place = self._get("embeddings.position_embeddings.weight")[:positions]
-        for name in ("token_type_embeddings", "task_type_embeddings"):
-            place = place + self.tensors.get(f"embeddings.{name}.weight", np.zeros((1, 1), np.float32))[0]
+        nothing = np.zeros((1, 1), np.float32)
+        types = self.tensors.get("embeddings.token_type_embeddings.weight", nothing)
+        tasks = self.tensors.get("embeddings.task_type_embeddings.weight", nothing)
+        place = self._get("embeddings.position_embeddings.weight")[:positions] + types[0] + tasks[0]
         weights = {
             "embed.word": self._get("embeddings.word_embeddings.weight")[list(ids)],
             "embed.position": place,
             "embed.norm.weight": self._get("embeddings.LayerNorm.weight"),
             "embed.norm.bias": self._get("embeddings.LayerNorm.bias"),
         }
-        types = self.tensors.get("embeddings.token_type_embeddings.weight", np.zeros((1, 1), np.float32))
         if len(types) > 1:
             weights["embed.second"] = types[1] - types[0]
         if self.shape.embedding is not None:

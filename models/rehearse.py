@@ -6,7 +6,7 @@ import torch
 
 from models.data.cloze import cloze_questions
 from models.data.rows import bare
-from models.data.texts import read_texts
+from models.data.texts import read_texts, text_files
 from models.errors import MakeError
 from models.finetune import Fitting, checkpoint_folder, save_result
 from models.infer import load_network
@@ -14,6 +14,7 @@ from models.job import Job
 from models.loop import Run
 from models.task_data import Split, exam_of, examples_of, split_of
 from models.workspace import Trained, load_trained
+from server.inference.manifest import DataDigest
 
 PASSAGE = 60  # code points that a text has at least: shorter ones are questions and titles
 
@@ -23,7 +24,9 @@ def run(job: Job) -> Trained:
     section, seed = job.rehearse, job.recipe.seed
     torch.manual_seed(seed)
     start, split = load_trained(job.folder("base")), split_of(job)
-    practice = Split(made_questions(job, split), split.validation, split.files)
+    questions = made_questions(job, split)
+    files = tuple(digest for name in section.questions for digest in sources(job, name))
+    practice = Split(questions, split.validation, files)
     tokenizer, training = start.tokenizer(), section.training
     network = load_network(start, training.dropout)
     examples = examples_of(start.config, tokenizer, practice.train)
@@ -33,6 +36,15 @@ def run(job: Job) -> Trained:
         learner, training, checkpoint_folder(job, "rehearse", section, start), seed, job.console
     ).train()
     return save_result(job, "rehearse", start, network, done, practice)
+
+
+def sources(job: Job, name: str) -> list[DataDigest]:
+    """The files of set `name` that questions are made from; `rows` counts the questions of all of them."""
+    what, count = "questions made from the raw texts of", job.rehearse.questions[name]
+    return [
+        DataDigest(source=f"{what} {file.source}", file=file.name, sha256=file.sha256, rows=count)
+        for file in text_files(job.data, name)
+    ]
 
 
 def made_questions(job: Job, split: Split) -> list[object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.data.labelled import json_rows
-from models.data.sets import found_file
+from models.data.sets import DataFile, data_file, found_file, own_file
 from models.data.tagged import TAGGED
 from models.errors import MakeError
 
@@ -93,6 +93,12 @@ def read_texts(data: Path, name: str) -> Iterator[str]:
             yield from (text.strip() for text in reader(path) if text.strip())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MakeError(f"{path} cannot be read as raw texts: {error!r}.") from error
+
+
+def text_files(data: Path, name: str) -> list[DataFile]:
+    """The files that `read_texts` reads, digested."""
+    paths = [path for path, _ in _files(data, name)]
+    return [data_file(data, name, p.name) if name in READERS else own_file(name, p) for p in paths]
 
 
 def check_texts(data: Path, name: str) -> None:

@@ -112,6 +112,11 @@ def test_what_was_taken_for_what_is_a_table_and_a_picture(made, task):
 
 def test_a_question_whose_answer_stands_nowhere_is_not_learnt(made):
     record = load_trained(made("qa") / "finetune").record
+    assert [digest.file for digest in record.data] == [
+        "cmrc2018/train.json",
+        "c3/d-train.json",
+        "c3/m-train.json",
+    ]
     assert record.rows + record.validation_rows == 199
 
 
