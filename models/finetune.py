@@ -19,7 +19,7 @@ from models.job import Job
 from models.loop import Progressed, Run
 from models.losses import choices_of, hard_loss, targets_of
 from models.network import Encoder
-from models.recipe import Section
+from models.sections import Section
 from models.task_data import Exam, Examples, Split, exam_of, examples_of, split_of
 from models.workspace import Trained, load_trained, save_trained, versions_here
 
@@ -52,10 +52,10 @@ class Fitting:
 
 
 def run(job: Job) -> Trained:
-    """Fine-tune the network of stage `base`, or of `rehearse` where there is one."""
-    section = job.recipe.finetune
+    """Fine-tune the network of the stage before."""
+    section = job.finetune
     torch.manual_seed(job.recipe.seed)
-    start, split = load_trained(job.begun), split_of(job)
+    start, split = load_trained(job.before("finetune")), split_of(job)
     network, tokenizer = load_network(start, section.dropout), start.tokenizer()
     examples = examples_of(start.config, tokenizer, split.train)
     if job.recipe.data.empty is not UNSET:

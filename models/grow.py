@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 
 def run(job: Job) -> Trained:
     """Widen the trained network; its record goes with it."""
-    trained, times = load_trained(job.taught), job.grow.times
+    trained, times = load_trained(job.before("grow")), job.grow.times
     shape = widened_shape(trained.config.shape, times)
     record = msgspec.structs.replace(
         trained.record,

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
 from models.errors import MakeError
-from models.recipe import BundleSection, DistilSection, GrowSection, Recipe, RehearseSection
+from models.recipe import Recipe
+from models.sections import (
+    BundleSection,
+    DistilSection,
+    GrowSection,
+    ImitateSection,
+    PretrainSection,
+    PruneSection,
+    RehearseSection,
+    TheseusSection,
+    TrainingSection,
+)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,45 +40,63 @@ class Job:
         """Where the result of `stage` lies, or will lie."""
         return self.work / self.recipe.work / stage
 
-    @property
-    def bundle(self) -> BundleSection:
-        """What the bundle says of itself; MakeError where the recipe makes none."""
-        if self.recipe.bundle is None:
-            raise MakeError(f'Recipe "{self.recipe.name}" has no section [bundle].')
-        return self.recipe.bundle
-
-    @property
-    def distil(self) -> DistilSection:
-        """How a teacher is learnt from; MakeError where there is none."""
-        if self.recipe.distil is None:
-            raise MakeError(f'Recipe "{self.recipe.name}" has no section [distil].')
-        return self.recipe.distil
-
-    @property
-    def rehearse(self) -> RehearseSection:
-        """What is practised on; MakeError where there is no practice."""
-        if self.recipe.rehearse is None:
-            raise MakeError(f'Recipe "{self.recipe.name}" has no section [rehearse].')
-        return self.recipe.rehearse
-
-    @property
-    def begun(self) -> Path:
-        """Where the network lies that fine-tuning starts from."""
-        return self.folder("rehearse" if self.recipe.rehearse else "base")
-
-    @property
-    def grow(self) -> GrowSection:
-        """How wide the network becomes; MakeError where it stays as it is."""
-        if self.recipe.grow is None:
-            raise MakeError(f'Recipe "{self.recipe.name}" has no section [grow].')
-        return self.recipe.grow
-
-    @property
-    def taught(self) -> Path:
-        """Where the network lies that has learnt all it will."""
-        return self.folder("distil" if self.recipe.distil else "finetune")
+    def before(self, stage: str) -> Path:
+        """Where the network lies that `stage` of this recipe starts from."""
+        networks = self.recipe.networks
+        return self.folder(networks[networks.index(stage) - 1])
 
     @property
     def trained(self) -> Path:
-        """Where the network lies that is to be exported."""
-        return self.folder("grow") if self.recipe.grow else self.taught
+        """Where the network lies that has learnt all it will, and is to be exported."""
+        return self.folder(self.recipe.networks[-1])
+
+    @property
+    def bundle(self) -> BundleSection:
+        """What the bundle says of itself."""
+        return self._there("bundle", self.recipe.bundle)
+
+    @property
+    def pretrain(self) -> PretrainSection:
+        """What is learnt of raw texts."""
+        return self._there("pretrain", self.recipe.pretrain)
+
+    @property
+    def rehearse(self) -> RehearseSection:
+        """What is practised on."""
+        return self._there("rehearse", self.recipe.rehearse)
+
+    @property
+    def theseus(self) -> TheseusSection:
+        """Whose layers are replaced."""
+        return self._there("theseus", self.recipe.theseus)
+
+    @property
+    def imitate(self) -> ImitateSection:
+        """Whose inside is imitated."""
+        return self._there("imitate", self.recipe.imitate)
+
+    @property
+    def finetune(self) -> TrainingSection:
+        """How the task is learnt."""
+        return self._there("finetune", self.recipe.finetune)
+
+    @property
+    def distil(self) -> DistilSection:
+        """How a teacher is learnt from."""
+        return self._there("distil", self.recipe.distil)
+
+    @property
+    def prune(self) -> PruneSection:
+        """What is left of each layer."""
+        return self._there("prune", self.recipe.prune)
+
+    @property
+    def grow(self) -> GrowSection:
+        """How wide the network becomes."""
+        return self._there("grow", self.recipe.grow)
+
+    def _there(self, name: str, section: T | None) -> T:
+        """The section; MakeError where the recipe has none of that name."""
+        if section is None:
+            raise MakeError(f'Recipe "{self.recipe.name}" has no section [{name}].')
+        return section

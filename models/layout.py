@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from tokenizers import Tokenizer
 
 from models.tasks import TASKS
@@ -12,7 +13,7 @@ from server.inference.check import PAIRED
 from server.inference.decoding import Decoder, decoder_for
 from server.inference.encoding import Encoder
 from server.inference.manifest import SCHEMA, CostCurve, Graph, Layout, Lineage, Manifest, Terms
-from server.inference.values import Encoded, Text
+from server.inference.values import Encoded, Task, Text
 
 
 def layout_of(config: Config) -> Layout:
@@ -31,6 +32,13 @@ def encode(config: Config, tokenizer: Tokenizer, texts: Sequence[Text]) -> list[
     """Each text in windows, by the server's own encoder, special tokens included."""
     encoder = Encoder(tokenizer, config.task, layout_of(config))
     return [encoder.encode(text) for text in texts]
+
+
+def single_windows(config: Config, tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of every window of raw texts, each text by itself, whatever the task."""
+    alone = msgspec.structs.replace(config, task=Task.CLASSIFY)
+    encoded = encode(alone, tokenizer, [Text(text) for text in texts])
+    return [example.ids.tolist() for one in encoded for example in one.examples]
 
 
 def tags_of(config: Config) -> tuple[str, ...]:

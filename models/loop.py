@@ -22,7 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.recipe import TrainingSection
+from models.sections import TrainingSection
 from models.workspace import Epoch
 
 POOL = 50  # batches whose rows are sorted by length together
@@ -219,7 +219,11 @@ def _optimizer(network: nn.Module, section: TrainingSection) -> torch.optim.Opti
     layers = 1 + max((_layer(name) for name, _ in named), default=0)
     for name, parameter in named:
         lower = 1.0 if section.layer_rate is UNSET else section.layer_rate ** (layers - 1 - _layer(name))
-        rate = section.head_rate if name.startswith(("head.", "embed.second")) else section.rate * lower
+        rate = (
+            section.head_rate
+            if name.startswith(("head.", "extra.", "embed.second"))
+            else section.rate * lower
+        )
         decay = section.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     settings = [

@@ -16,8 +16,6 @@ from models.recipe import Recipe, read_recipe, recipe_names
 from models.workspace import Trained, load_trained
 from server.inference.manifest import MANIFEST_FILE, Manifest
 
-STAGES = ("base", "finetune", "distil", "export", "quantise", "evaluate", "pack")
-
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -29,13 +27,12 @@ class Made:
     @property
     def stages(self) -> list[str]:
         """The finished stages, up to the first that is not: what lies behind that is another recipe's."""
-        own = [stage for stage in STAGES if stage != "distil" or self.recipe.distil]
-        return list(takewhile(lambda stage: (self.folder / stage).is_dir(), own))
+        return list(takewhile(lambda stage: (self.folder / stage).is_dir(), self.recipe.stages))
 
     @property
     def trained(self) -> Trained | None:
         """The network that this recipe trains, if it is done."""
-        folder = self.folder / ("distil" if self.recipe.distil else "finetune")
+        folder = self.folder / self.recipe.networks[-1]
         return load_trained(folder) if folder.is_dir() else None
 
     @property

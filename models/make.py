@@ -7,17 +7,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models import distil, evaluate, finetune, graphs, grow, pack, rehearse, start
+from models import distil, evaluate, finetune, graphs, grow, pack, pretrain, rehearse, start
 from models.data.texts import check_texts
 from models.errors import MakeError
 from models.job import Job
-from models.recipe import Recipe, read_recipe
+from models.recipe import read_recipe
 from models.task_data import split_of
 from models.tasks import TASKS
 from models.workspace import commit_here
 
 STAGES: Mapping[str, Callable[[Job], object]] = {
     "base": start.run,
+    "pretrain": pretrain.run,
     "rehearse": rehearse.run,
     "finetune": finetune.run,
     "distil": distil.run,
@@ -27,7 +28,6 @@ STAGES: Mapping[str, Callable[[Job], object]] = {
     "evaluate": evaluate.run,
     "pack": pack.run,
 }
-OF_BUNDLES = ("export", "quantise", "evaluate", "pack")
 
 
 def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = "", last: str = "") -> None:
@@ -35,7 +35,7 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
     if not data.is_dir():
         raise MakeError(f"{data} is not a folder.")
     read, digest = read_recipe(recipe)
-    stages = stages_of(read)
+    stages = read.stages
     for name in filter(None, (first, last)):
         if name not in stages:
             raise MakeError(f'Recipe "{read.name}" has no stage "{name}"; it has {", ".join(stages)}.')
@@ -57,19 +57,12 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
 def check(job: Job) -> None:
     """Read all data that the recipe names, and its teacher: MakeError now rather than after hours."""
     recipe = job.recipe
-    names = [*recipe.vocabulary.texts, *(recipe.distil.texts if recipe.distil else ())]
-    names += recipe.rehearse.questions if recipe.rehearse else ()
-    for name in names:
+    texts = [recipe.vocabulary.texts, recipe.rehearse.questions if recipe.rehearse else {}]
+    texts += [each.texts for each in (recipe.pretrain, recipe.imitate, recipe.distil) if each]
+    for name in dict.fromkeys(name for each in texts for name in each):
         check_texts(job.data, name)
     split_of(job)
     library, name = TASKS[job.recipe.task].library, job.recipe.data.set
     library.read(job.data, name, library.official(job.data, name))
     if job.recipe.distil:
-        distil.teacher_of(job)
-
-
-def stages_of(recipe: Recipe) -> list[str]:
-    """Names of the stages this recipe goes through; without [bundle] it ends with a trained network."""
-    left_out = set(() if recipe.bundle else OF_BUNDLES)
-    left_out |= {name for name in ("rehearse", "distil", "grow") if getattr(recipe, name) is None}
-    return [name for name in STAGES if name not in left_out]
+        teacher_of(job, section.teacher)

@@ -79,10 +79,16 @@ class Layer(nn.Module):
         fed = self._drop(self.ffn_out(self.activation(self.ffn_in(hidden))))
         return cast(Tensor, self.ffn_norm(hidden + fed))
 
-    def _attend(self, hidden: Tensor, visible: Tensor) -> Tensor:
+    def heads_of(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value of `hidden` [rows, width, hidden], each [rows, heads, width, head size]."""
         rows, width, size = hidden.shape
         qkv = self.qkv(hidden).view(rows, width, 3, self.heads, size // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        return query, key, value
+
+    def _attend(self, hidden: Tensor, visible: Tensor) -> Tensor:
+        rows, width, size = hidden.shape
+        query, key, value = self.heads_of(hidden)
         drop = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=drop)
         return mixed.transpose(1, 2).reshape(rows, width, size)
@@ -111,9 +117,13 @@ class Encoder(nn.Module):
         """Last states [rows, width, hidden] of `ids` [rows, width]; `mask` is 1 where a token stands."""
         visible = mask[:, None, None, :].bool()
         hidden: Tensor = self.embed(ids)
-        for layer in range(self.shape.layers):
-            hidden = self.layers[self.shape.stored(layer)](hidden, visible)
+        for layer in self.stack():
+            hidden = layer(hidden, visible)
         return hidden
+
+    def stack(self) -> list[Layer]:
+        """The layers in the order they are gone through; a shared one stands several times."""
+        return [cast(Layer, self.layers[self.shape.stored(layer)]) for layer in range(self.shape.layers)]
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Logits of `ids` [rows, width] under `mask` [rows, width]."""

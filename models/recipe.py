@@ -1,4 +1,4 @@
-"""A recipe: one screen of TOML that says how a model is made. Knows its own schema, and no stage."""
+"""A recipe: one screen of TOML that says how a model is made. Knows the stages' order, and runs none."""
 
 from __future__ import annotations
 
@@ -6,141 +6,34 @@ import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta
 
 from models.errors import MakeError
-from models.shape import Activation, Pooling
+from models.sections import (
+    BundleSection,
+    DataSection,
+    DistilSection,
+    GrowSection,
+    ImitateSection,
+    NetworkSection,
+    PretrainSection,
+    PruneSection,
+    QuantiseSection,
+    RehearseSection,
+    Section,
+    TheseusSection,
+    TrainingSection,
+    VocabularySection,
+)
 from server.inference.check import PAIRED
-from server.inference.values import Task, Text
+from server.inference.values import Task
 
-Positive = Annotated[int, Meta(ge=1)]
-Rate = Annotated[float, Meta(gt=0, le=1)]
-Share = Annotated[float, Meta(ge=0, lt=1)]
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all sections: frozen, by keyword, nothing unknown."""
-
-
-class DataSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The labelled set, and how many of its train texts (contexts) are held out for validation.
-
-    `also` says how many train rows of other sets are learnt besides, without texts that the first set holds
-    out or is measured on; `swapped` has each pair learnt the other way round too; `empty` is the share of
-    windows without an answer that a reader learns from.
-    """
-
-    set: str
-    validation: Positive
-    limit: Positive | None = None  # so many train rows only, for trying a recipe out
-    # What is UNSET does not stand in a checkpoint's name: runs from before it was thought of go on.
-    also: Mapping[str, Positive] | UnsetType = UNSET
-    swapped: bool | UnsetType = UNSET
-    empty: Share | UnsetType = UNSET
-
-
-class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pieces to keep: `texts` weighs a piece's uses in each set; characters seen `rare` times stay.
-
-    With `tokens = "characters"` only pieces of a single character are kept, so that no token's edge can fall
-    inside an entity.
-    """
-
-    tokens: Literal["pieces", "characters"] = "pieces"
-    size: Positive
-    rare: Positive
-    texts: Mapping[str, float]
-
-
-class NetworkSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which layers of the base the network starts from, and what is changed about it.
-
-    `marks` has the tokens of the second of two texts marked, as BERT's token types do.
-    """
-
-    layers: tuple[Annotated[int, Meta(ge=0)], ...]
-    positions: Positive = 128
-    activation: Activation = "relu"
-    pooling: Pooling = "mean"
-    marks: bool = False
-
-
-class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run of the loop: AdamW, warm-up then linear decay, early stopping on validation.
-
-    `layer_rate` multiplies the rate once for each layer that stands above (Howard and Ruder 2018,
-    arXiv 1801.06146): 1 is one rate for all.
-    """
-
-    epochs: Positive
-    tokens_a_batch: Positive = 1024
-    rate: Rate
-    head_rate: Rate
-    warmup: Share = 0.1
-    weight_decay: Share = 0.01
-    dropout: Share = 0.1
-    smoothing: Share = 0.0
-    average: Share = 0.0
-    patience: Positive = 2
-    bfloat16: bool = True
-    checkpoint_seconds: Annotated[float, Meta(ge=0)] = 120.0
-    layer_rate: Rate | UnsetType = UNSET
-
-
-class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Learning from `teacher`, the work folder of another recipe: `hard` is the labels' share of the loss.
-
-    `texts` says how many raw texts of each set the teacher labels.
-    """
-
-    teacher: str
-    temperature: Annotated[float, Meta(gt=0)] = 2.0
-    hard: Annotated[float, Meta(ge=0, le=1)] = 0.3
-    texts: Mapping[str, Positive] = {}
-    training: TrainingSection
-
-
-class RehearseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Practice before the real questions: `questions` says how many are made from each set's raw texts."""
-
-    questions: Mapping[str, Positive]
-    training: TrainingSection
-
-
-class GrowSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many times as wide the trained network becomes, its answers unchanged."""
-
-    times: Annotated[int, Meta(ge=2, le=8)]
-
-
-class QuantiseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Train texts to calibrate on, and the most points of validation score that int8 may cost."""
-
-    texts: Positive = 512
-    gate: Annotated[float, Meta(ge=0)] = 0.5
-
-
-class BundleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the bundle says of itself.
-
-    `golden` are texts (or pairs; or question and context) of our own, asked at every start; `published`
-    are figures (0..1) by metric from the literature to set beside the bundle's own.
-    """
-
-    title: str
-    golden: tuple[str | tuple[str, str], ...]
-    terms_name: str
-    terms: str
-    commercial_use: bool | None = None  # left out where nobody knows
-    published: Mapping[str, Annotated[float, Meta(ge=0, le=1)]] = {}
-    published_name: str | None = None
-
-    def texts(self) -> list[Text]:
-        """The golden texts as the server is asked them."""
-        return [Text(each) if isinstance(each, str) else Text(*each) for each in self.golden]
+NETWORKS = ("pretrain", "rehearse", "theseus", "imitate", "finetune", "distil", "prune", "grow")
+"""Stages after `base` that leave a trained network, in order; a recipe has those whose section it has."""
+OF_BUNDLES = ("export", "quantise", "evaluate", "pack")
 
 
 class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,12 +48,32 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data: DataSection
     vocabulary: VocabularySection
     network: NetworkSection
-    finetune: TrainingSection
+    pretrain: PretrainSection | None = None
     rehearse: RehearseSection | None = None
+    theseus: TheseusSection | None = None
+    imitate: ImitateSection | None = None
+    finetune: TrainingSection | None = None
     distil: DistilSection | None = None
+    prune: PruneSection | None = None
     grow: GrowSection | None = None
     quantise: QuantiseSection = QuantiseSection()
     bundle: BundleSection | None = None
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Stages of this recipe that leave a network, in order."""
+        return "base", *(name for name in NETWORKS if getattr(self, name) is not None)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """All stages of this recipe, in order; without [bundle] it ends with a trained network."""
+        return *self.networks, *(OF_BUNDLES if self.bundle else ())
+
+    @property
+    def trainings(self) -> dict[str, TrainingSection]:
+        """How each stage that trains does it."""
+        found = {name: getattr(self, name) for name in self.networks[1:] if name != "grow"}
+        return {name: getattr(section, "training", section) for name, section in found.items()}
 
 
 def recipe_names() -> list[str]:
@@ -176,7 +89,7 @@ def read_recipe(name: str) -> tuple[Recipe, str]:
         recipe = msgspec.toml.decode(text, type=Recipe)
     except msgspec.DecodeError as error:
         raise MakeError(f'Recipe "{name}": {error}.') from error
-    rules = (_labels, _golden, _training, _data, _questions, _marks, _distil)
+    rules = (_labels, _golden, _training, _data, _questions, _marks, _taught, _imitated)
     problem = next(filter(None, (rule(recipe) for rule in rules)), "")
     if problem:
         raise MakeError(f'Recipe "{name}" {problem}')
@@ -199,9 +112,9 @@ def _golden(recipe: Recipe) -> str:
 
 
 def _training(recipe: Recipe) -> str:
-    others = [section.training for section in (recipe.rehearse, recipe.distil) if section]
-    sections = [recipe.finetune, *others]
-    if recipe.task is Task.QA and any(section.smoothing for section in sections):
+    if recipe.finetune is None and recipe.distil is None:
+        return "has neither [finetune] nor [distil]: nothing would teach the network its task."
+    if recipe.task is Task.QA and any(section.smoothing for section in recipe.trainings.values()):
         return "smooths labels, which cannot be done for places in a text."
     return ""
 
@@ -226,11 +139,24 @@ def _marks(recipe: Recipe) -> str:
     return ""
 
 
-def _distil(recipe: Recipe) -> str:
-    if recipe.distil and recipe.distil.texts and recipe.task in PAIRED:
+def _taught(recipe: Recipe) -> str:
+    if recipe.task in PAIRED and any(section.texts for section in (recipe.distil, recipe.imitate) if section):
         return (
             f"has raw texts for the teacher, but the task {recipe.task} takes two texts that belong together."
         )
+    return ""
+
+
+def _imitated(recipe: Recipe) -> str:
+    for section in (recipe.pretrain, recipe.imitate):
+        imitate = section and section.imitate
+        if imitate and len(imitate.layers) != len(recipe.network.layers):
+            return (
+                f"imitates {len(imitate.layers)} layers with a network of {len(recipe.network.layers)}: "
+                "each of its layers stands for one."
+            )
+    if recipe.pretrain and not recipe.pretrain.masked and not recipe.pretrain.imitate:
+        return "has [pretrain] with neither `masked` nor [pretrain.imitate]: there is nothing to learn."
     return ""
 
 

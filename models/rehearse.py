@@ -20,10 +20,10 @@ PASSAGE = 60  # code points that a text has at least: shorter ones are questions
 
 
 def run(job: Job) -> Trained:
-    """Train the network of stage `base` on made questions; scored on the real ones held out."""
+    """Train the network on made questions; scored on the real ones held out."""
     section, seed = job.rehearse, job.recipe.seed
     torch.manual_seed(seed)
-    start, split = load_trained(job.folder("base")), split_of(job)
+    start, split = load_trained(job.before("rehearse")), split_of(job)
     questions = made_questions(job, split)
     files = tuple(digest for name in section.questions for digest in sources(job, name))
     practice = Split(questions, split.validation, files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -102,10 +103,18 @@ def _config(job: Job, vocabulary: Vocabulary, base: Base, shape: Shape) -> Confi
     )
 
 
-def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict[str, Floats]:
-    weights = base.embedding(vocabulary.kept, shape.positions)
-    for place, layer in enumerate(job.recipe.network.layers[: 1 if shape.shared else None]):
+def encoder_weights(
+    base: Base, kept: Sequence[int], layers: Sequence[int], shape: Shape
+) -> dict[str, Floats]:
+    """The weights of embedding and `layers`."""
+    weights = base.embedding(kept, shape.positions)
+    for place, layer in enumerate(layers[: 1 if shape.shared else None]):
         weights.update({f"layers.{place}.{name}": value for name, value in base.layer(layer).items()})
+    return weights
+
+
+def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict[str, Floats]:
+    weights = encoder_weights(base, vocabulary.kept, job.recipe.network.layers, shape)
     random = np.random.default_rng(job.recipe.seed)
     weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.features)).astype(np.float32)
     weights["head.bias"] = np.zeros(shape.outputs, np.float32)

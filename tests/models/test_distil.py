@@ -11,14 +11,15 @@ from rich.console import Console
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from models.distil import of_windows, raw_texts, teacher_logits  # noqa: E402
+from models.distil import of_windows, raw_texts  # noqa: E402
 from models.errors import MakeError  # noqa: E402
 from models.job import Job  # noqa: E402
 from models.losses import choices_of, hard_loss, said_choices, soft_loss, targets_of  # noqa: E402
-from models.make import make, stages_of  # noqa: E402
+from models.make import make  # noqa: E402
 from models.recipe import read_recipe  # noqa: E402
 from models.task_data import Examples, split_of  # noqa: E402
 from models.tasks.figures import NO_LABEL  # noqa: E402
+from models.teachers import teacher_logits  # noqa: E402
 from models.workspace import load_trained, update_record  # noqa: E402
 from tests.kit import making_kit as kit  # noqa: E402
 
@@ -103,7 +104,7 @@ def job_of(folder, recipe):
 
 
 def test_a_recipe_without_a_bundle_ends_with_the_network(place):
-    assert stages_of(read_recipe(str(place / "teacher.toml"))[0]) == ["base", "finetune"]
+    assert read_recipe(str(place / "teacher.toml"))[0].stages == ("base", "finetune")
     assert sorted(path.name for path in (place / "work/grown").iterdir()) == [
         "base",
         "checkpoints",

@@ -18,7 +18,7 @@ from torch import nn  # noqa: E402
 from models.export import float_model  # noqa: E402
 from models.loop import Run, batches  # noqa: E402
 from models.network import Encoder, following, mean_pool  # noqa: E402
-from models.recipe import TrainingSection  # noqa: E402
+from models.sections import TrainingSection  # noqa: E402
 from models.shape import Shape  # noqa: E402
 
 SHAPE = Shape(vocab=40, hidden=16, layers=2, heads=4, ffn=32, positions=12, outputs=3)

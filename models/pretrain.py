@@ -1,0 +1,66 @@
+"""Stage `pretrain`: the network learns from raw texts: masked tokens, and what the whole base makes of them.
+
+Masked tokens: BERT (Devlin et al. 2019, arXiv 1810.04805), drawn anew every time. The whole base as a
+teacher: TinyBERT's general stage (arXiv 1909.10351), or whatever terms the recipe names.
+"""
+
+from __future__ import annotations
+
+import random
+
+import torch
+
+from models.data.rows import bare
+from models.data.texts import read_texts, text_files
+from models.errors import MakeError
+from models.finetune import checkpoint_folder, save_result
+from models.imitation import Imitator, without_extra
+from models.infer import load_network
+from models.job import Job
+from models.layout import single_windows
+from models.loop import Run
+from models.task_data import Split, split_of
+from models.teachers import whole_base
+from models.workspace import Trained, load_trained
+from server.inference.manifest import DataDigest
+
+HELD_OUT = 500  # raw texts that the network is scored on
+
+
+def run(job: Job) -> Trained:
+    """Train on raw texts; scored on some of them held out."""
+    section, seed = job.pretrain, job.recipe.seed
+    torch.manual_seed(seed)
+    start = load_trained(job.before("pretrain"))
+    texts = raw_texts(job)
+    held, learnt = texts[:HELD_OUT], texts[HELD_OUT:]
+    job.console.print(f"pretrain: {len(learnt)} raw texts")
+    network = load_network(start, section.training.dropout)
+    rows, exam = (single_windows(start.config, start.tokenizer(), part) for part in (learnt, held))
+    teacher = whole_base(job, start) if section.imitate else None
+    learner = Imitator(network, teacher, start.config, (rows, exam), (section.masked, section.imitate))
+    folder = checkpoint_folder(job, "pretrain", section, start)
+    done = Run(learner, section.training, folder, seed, job.console).train()
+    sources = tuple(digest for name in section.texts for digest in _sources(job, name))
+    return save_result(job, "pretrain", start, without_extra(network), done, Split(learnt, held, sources))
+
+
+def raw_texts(job: Job) -> list[str]:
+    """So many texts of each set as the recipe says, drawn by its seed; none held out for validation."""
+    known, found = {part for row in split_of(job).validation for part in row.key}, list[str]()
+    for name, count in job.pretrain.texts.items():
+        texts = sorted({text for text in read_texts(job.data, name) if bare(text) not in known})
+        found += random.Random(job.recipe.seed).sample(texts, min(count, len(texts)))
+    random.Random(job.recipe.seed).shuffle(found)
+    if len(found) <= 2 * HELD_OUT:
+        raise MakeError(f"[pretrain] finds {len(found)} raw texts; it takes more than {2 * HELD_OUT}.")
+    return found
+
+
+def _sources(job: Job, name: str) -> list[DataDigest]:
+    """The files of set `name`; `rows` counts the texts taken of all of them at most."""
+    count = job.pretrain.texts[name]
+    return [
+        DataDigest(source=f"raw texts of {file.source}", file=file.name, sha256=file.sha256, rows=count)
+        for file in text_files(job.data, name)
+    ]

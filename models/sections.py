@@ -1,0 +1,197 @@
+"""The sections of a recipe: their fields, types and defaults. Knows no stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from models.shape import Activation, Pooling
+from server.inference.values import Text
+
+Positive = Annotated[int, Meta(ge=1)]
+Rate = Annotated[float, Meta(gt=0, le=1)]
+Share = Annotated[float, Meta(ge=0, lt=1)]
+Weight = Annotated[float, Meta(ge=0)]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections: frozen, by keyword, nothing unknown."""
+
+
+class DataSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The labelled set, and how many of its train texts (contexts) are held out for validation.
+
+    `also` says how many train rows of other sets are learnt besides, without texts that the first set holds
+    out or is measured on; `swapped` has each pair learnt the other way round too; `empty` is the share of
+    windows without an answer that a reader learns from.
+    """
+
+    set: str
+    validation: Positive
+    limit: Positive | None = None  # so many train rows only, for trying a recipe out
+    # What is UNSET does not stand in a checkpoint's name: runs from before it was thought of go on.
+    also: Mapping[str, Positive] | UnsetType = UNSET
+    swapped: bool | UnsetType = UNSET
+    empty: Share | UnsetType = UNSET
+
+
+class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pieces to keep: `texts` weighs a piece's uses in each set; characters seen `rare` times stay.
+
+    With `tokens = "characters"` only pieces of a single character are kept, so that no token's edge can fall
+    inside an entity.
+    """
+
+    tokens: Literal["pieces", "characters"] = "pieces"
+    size: Positive
+    rare: Positive
+    texts: Mapping[str, float]
+
+
+class NetworkSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which layers of the base the network starts from, and what is changed about it.
+
+    `marks` has the tokens of the second of two texts marked, as BERT's token types do.
+    """
+
+    layers: tuple[Annotated[int, Meta(ge=0)], ...]
+    positions: Positive = 128
+    activation: Activation = "relu"
+    pooling: Pooling = "mean"
+    marks: bool = False
+
+
+class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run of the loop: AdamW, warm-up then linear decay, early stopping on validation.
+
+    `layer_rate` multiplies the rate once for each layer that stands above (Howard and Ruder 2018,
+    arXiv 1801.06146): 1 is one rate for all.
+    """
+
+    epochs: Positive
+    tokens_a_batch: Positive = 1024
+    rate: Rate
+    head_rate: Rate
+    warmup: Share = 0.1
+    weight_decay: Share = 0.01
+    dropout: Share = 0.1
+    smoothing: Share = 0.0
+    average: Share = 0.0
+    patience: Positive = 2
+    bfloat16: bool = True
+    checkpoint_seconds: Annotated[float, Meta(ge=0)] = 120.0
+    layer_rate: Rate | UnsetType = UNSET
+
+
+class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Learning from `teacher`, the work folder of another recipe: `hard` is the labels' share of the loss.
+
+    `texts` says how many raw texts of each set the teacher labels.
+    """
+
+    teacher: str
+    temperature: Annotated[float, Meta(gt=0)] = 2.0
+    hard: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    texts: Mapping[str, Positive] = {}
+    training: TrainingSection
+
+
+class Imitation(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is imitated of a teacher's inside, each by its weight in the loss (formulas: `models.inside`).
+
+    `layers` says which of the teacher's layers (from 0) each of the student's stands for.
+    """
+
+    layers: tuple[Annotated[int, Meta(ge=0)], ...]
+    embedding: Weight = 0.0
+    hidden: Weight = 0.0
+    cosine: Weight = 0.0
+    attention: Weight = 0.0
+    relations: Weight = 0.0
+
+
+class PretrainSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Learning from raw texts: tokens that are `masked`, and what the whole base makes of the texts.
+
+    `texts` says how many of each set; `masked` is the weight of the masked tokens' loss.
+    """
+
+    texts: Mapping[str, Positive]
+    masked: Weight = 0.0
+    imitate: Imitation | None = None
+    training: TrainingSection
+
+
+class ImitateSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Learning the inside of `teacher`, the work folder of another recipe, on the train texts.
+
+    `texts` adds so many raw texts of each set, `altered` so many altered copies of each train text.
+    """
+
+    teacher: str
+    imitate: Imitation
+    texts: Mapping[str, Positive] = {}
+    altered: Annotated[int, Meta(ge=0)] = 0
+    training: TrainingSection
+
+
+class TheseusSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Layers of `teacher`, the work folder of another recipe, replaced at random by the student's.
+
+    The chance rises from `replace` to 1 over the first `rising` of the steps.
+    """
+
+    teacher: str
+    replace: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    rising: Share = 0.7
+    training: TrainingSection
+
+
+class PruneSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is left of each layer: attention `heads` and inner units of the feed-forward half (`ffn`)."""
+
+    heads: Positive
+    ffn: Positive
+    training: TrainingSection
+
+
+class RehearseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Practice before the real questions: `questions` says how many are made from each set's raw texts."""
+
+    questions: Mapping[str, Positive]
+    training: TrainingSection
+
+
+class GrowSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many times as wide the trained network becomes, its answers unchanged."""
+
+    times: Annotated[int, Meta(ge=2, le=8)]
+
+
+class QuantiseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Train texts to calibrate on, and the most points of validation score that int8 may cost."""
+
+    texts: Positive = 512
+    gate: Annotated[float, Meta(ge=0)] = 0.5
+
+
+class BundleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the bundle says of itself.
+
+    `golden` are texts (or pairs; or question and context) of our own, asked at every start; `published`
+    are figures (0..1) by metric from the literature to set beside the bundle's own.
+    """
+
+    title: str
+    golden: tuple[str | tuple[str, str], ...]
+    terms_name: str
+    terms: str
+    commercial_use: bool | None = None  # left out where nobody knows
+    published: Mapping[str, Annotated[float, Meta(ge=0, le=1)]] = {}
+    published_name: str | None = None
+
+    def texts(self) -> list[Text]:
+        """The golden texts as the server is asked them."""
+        return [Text(each) if isinstance(each, str) else Text(*each) for each in self.golden]

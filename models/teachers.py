@@ -1,0 +1,110 @@
+"""Teachers: where they come from, whether they fit a student, and what they say of texts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.base import open_base
+from models.errors import MakeError
+from models.infer import load_network, logits_of
+from models.job import Job
+from models.layout import encode
+from models.network import Encoder
+from models.start import encoder_weights
+from models.task_data import Split
+from models.workspace import Config, Trained, load_trained
+from server.inference.values import Encoded, Text
+
+PART = 4096  # texts whose scores are kept in one file
+Said = list[NDArray[np.float32]]
+"""A teacher's logits of one text, window by window."""
+
+
+def whole_base(job: Job, start: Trained) -> Encoder:
+    """All layers of the recipe's base, with the vocabulary and the windows of `start`."""
+    base, tokenizer, shape = open_base(job.recipe.base), start.tokenizer(), start.config.shape
+    place = {text: id_ for id_, text in enumerate(base.pieces.texts)}
+    kept = [place[tokenizer.id_to_token(id_) or ""] for id_ in range(shape.vocab)]
+    whole = replace(shape, layers=base.shape.layers, activation=base.shape.activation)
+    weights = encoder_weights(base, kept, range(base.shape.layers), whole)
+    weights.setdefault("embed.second", np.zeros(shape.embedded, np.float32))
+    network = Encoder(whole, dropout=0.0)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()}, strict=False)
+    return network.eval()
+
+
+def teacher_of(job: Job, name: str) -> Trained:
+    """The teacher; MakeError where there is none, or none for this recipe's task and labels."""
+    teacher = load_trained(job.work / name / "finetune")
+    labels = [label.label for label in teacher.config.labels]
+    if teacher.config.task is not job.recipe.task or labels != list(job.recipe.labels):
+        raise MakeError(f'The teacher "{name}" has another task or other labels than the student.')
+    return teacher
+
+
+def fitting_teacher(job: Job, name: str, start: Trained, split: Split, *, inside: bool = False) -> Trained:
+    """The teacher; MakeError where it was taught otherwise than it must be for this student.
+
+    `inside` where it is followed token by token, as it always is for tags and spans.
+    """
+    teacher = teacher_of(job, name)
+    mine, other = (job.recipe.seed, len(split.validation), split.files[0].sha256), teacher.record
+    if mine != (other.seed, other.validation_rows, other.data[0].sha256):
+        raise MakeError(
+            f'The teacher "{name}" held out other rows than the student: its data, seed and '
+            "validation count must be the same, or validation would be known to it."
+        )
+    alike = start.tokenizer().to_str() == teacher.tokenizer().to_str()
+    same_windows = start.config.shape.positions == teacher.config.shape.positions
+    if (inside or start.config.shape.head != "classify") and not (alike and same_windows):
+        raise MakeError(
+            f'The teacher "{name}" cuts texts otherwise than the student: vocabulary and positions must be '
+            "the same."
+        )
+    return teacher
+
+
+def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Said]:
+    """The teacher's logits of each text's windows; parts that are there already are read."""
+    digest = hashlib.sha256(msgspec.json.encode((teacher.record.made, texts))).hexdigest()[:12]
+    folder = job.folder("teacher") / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    network, said = load_network(teacher), list[Said]()
+    for at in range(0, len(texts), PART):
+        path = folder / f"{at}.npy"
+        encoded = encode(teacher.config, teacher.tokenizer(), texts[at : at + PART])
+        if not path.exists():
+            ids = [example.ids.tolist() for one in encoded for example in one.examples]
+            _save(
+                path, np.concatenate([np.atleast_2d(x) for x in logits_of(network, ids, teacher.config.pad)])
+            )
+            job.console.print(f"teacher: {min(at + PART, len(texts))} of {len(texts)} texts")
+        said += _by_text(np.load(path), encoded, teacher.config)
+    return said
+
+
+def _by_text(table: NDArray[np.float32], encoded: Sequence[Encoded], config: Config) -> list[Said]:
+    """The rows of a part as each text's windows: one row a window for classes, else one a token."""
+    classes, at, found = config.shape.head == "classify", 0, list[Said]()
+    for one in encoded:
+        windows = []
+        for example in one.examples:
+            length = 1 if classes else example.length
+            windows.append(table[at] if classes else table[at : at + length])
+            at += length
+        found.append(windows)
+    return found
+
+
+def _save(path: Path, table: NDArray[np.float32]) -> None:
+    fresh = path.with_name(f"{path.stem}.new.npy")
+    np.save(fresh, table)
+    fresh.replace(path)
