@@ -85,13 +85,14 @@ class Imitator:
     def _loss(self, network: Encoder, rows: Sequence[Sequence[int]]) -> Tensor:
         ids, mask = padded(rows, self.config.pad)
         asked = spoilt(ids, mask, self.config, network.shape.vocab) if self.masked else (ids, mask.bool())
-        student, total = inside_of(network, asked[0], mask), torch.zeros(())
+        attention = self.imitate is not None and self.imitate.sees_attention
+        student, total = inside_of(network, asked[0], mask, attention=attention), torch.zeros(())
         if self.masked:
             wanted = asked[1]
             total = total + self.masked * masked_loss(network, student.states[-1][wanted], ids[wanted])
         if self.teacher is not None and self.imitate is not None:
             with torch.no_grad():
-                teacher = inside_of(self.teacher, asked[0], mask)
+                teacher = inside_of(self.teacher, asked[0], mask, attention=attention)
             total = total + imitation_loss(self.imitate, student, teacher, mask, network.extra.fit)
         return total
 

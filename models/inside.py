@@ -33,13 +33,14 @@ class Inside:
     value: Tensor
 
 
-def inside_of(network: Encoder, ids: Tensor, mask: Tensor) -> Inside:
-    """All of it for `ids` [rows, width] under `mask` [rows, width], in float32."""
+def inside_of(network: Encoder, ids: Tensor, mask: Tensor, *, attention: bool) -> Inside:
+    """For `ids` [rows, width] under `mask` [rows, width], in float32; without `attention` only the states."""
     states, scores = [network.embed(ids)], []
     value = states[0]
     for layer in network.stack():
-        query, key, value = layer.heads_of(states[-1])
-        scores.append((query @ key.transpose(-1, -2)).float() / query.shape[-1] ** 0.5)
+        if attention:
+            query, key, value = layer.heads_of(states[-1])
+            scores.append((query @ key.transpose(-1, -2)).float() / query.shape[-1] ** 0.5)
         states.append(layer(states[-1], mask[:, None, None, :].bool()))
     return Inside([state.float() for state in states], scores, value.float())
 

@@ -14,6 +14,7 @@ from models.job import Job
 from models.recipe import read_recipe
 from models.task_data import split_of
 from models.tasks import TASKS
+from models.teachers import teacher_of
 from models.workspace import commit_here
 
 STAGES: Mapping[str, Callable[[Job], object]] = {
@@ -64,5 +65,6 @@ def check(job: Job) -> None:
     split_of(job)
     library, name = TASKS[job.recipe.task].library, job.recipe.data.set
     library.read(job.data, name, library.official(job.data, name))
-    if job.recipe.distil:
-        teacher_of(job, section.teacher)
+    for section in (recipe.theseus, recipe.imitate, recipe.distil):
+        if section:
+            teacher_of(job, section.teacher)

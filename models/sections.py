@@ -111,6 +111,11 @@ class Imitation(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     attention: Weight = 0.0
     relations: Weight = 0.0
 
+    @property
+    def sees_attention(self) -> bool:
+        """Whether a term asks for more than states."""
+        return self.attention > 0 or self.relations > 0
+
 
 class PretrainSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Learning from raw texts: tokens that are `masked`, and what the whole base makes of the texts.
