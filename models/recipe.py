@@ -126,9 +126,16 @@ def _data(recipe: Recipe) -> str:
 
 
 def _questions(recipe: Recipe) -> str:
-    if recipe.task is Task.QA or (recipe.rehearse is None and recipe.data.empty is UNSET):
+    if recipe.task is not Task.QA and recipe.data.empty is not UNSET:
+        return "says how many windows are `empty`, which is for the task qa."
+    if recipe.rehearse is None:
         return ""
-    return "has [rehearse] or `empty`, which are for the task qa."
+    if recipe.task not in PAIRED:
+        return f"has [rehearse], but for the task {recipe.task} nothing can be made to practise on."
+    labels = () if recipe.rehearse.labels is UNSET else recipe.rehearse.labels
+    if len(labels) != (2 if recipe.task is Task.PAIR else 0) or not set(labels) <= set(recipe.labels):
+        return "must name two of its labels in [rehearse] for the task pair, and none for qa."
+    return ""
 
 
 def _marks(recipe: Recipe) -> str:

@@ -1,18 +1,22 @@
-"""Stage `rehearse`: a reader practises on questions made from raw texts, before the real ones."""
+"""Stage `rehearse`: practice on questions or pairs made from raw texts, before the real ones."""
 
 from __future__ import annotations
 
 import torch
+from msgspec import UNSET
+from tokenizers import Tokenizer
 
 from models.data.cloze import cloze_questions
-from models.data.rows import bare
+from models.data.rows import Labelled, Question, bare
 from models.data.texts import read_texts, text_files
+from models.data.twins import twin_pairs
 from models.errors import MakeError
 from models.finetune import Fitting, checkpoint_folder, save_result
 from models.infer import load_network
 from models.job import Job
 from models.loop import Run
 from models.task_data import Split, exam_of, examples_of, split_of
+from models.vocabulary import is_chinese
 from models.workspace import Trained, load_trained
 from server.inference.manifest import DataDigest
 
@@ -24,7 +28,7 @@ def run(job: Job) -> Trained:
     section, seed = job.rehearse, job.recipe.seed
     torch.manual_seed(seed)
     start, split = load_trained(job.before("rehearse")), split_of(job)
-    questions = made_questions(job, split)
+    questions = made_rows(job, split, start.tokenizer())
     files = tuple(digest for name in section.questions for digest in sources(job, name))
     practice = Split(questions, split.validation, files)
     tokenizer, training = start.tokenizer(), section.training
@@ -47,18 +51,24 @@ def sources(job: Job, name: str) -> list[DataDigest]:
     ]
 
 
-def made_questions(job: Job, split: Split) -> list[object]:
-    """So many of each set's texts as the recipe says; none from a context held out for validation."""
-    held = {row.key[0] for row in split.validation}
-    made = list[object]()
-    for name, count in job.rehearse.questions.items():
-        texts = [
-            text for text in read_texts(job.data, name) if len(text) >= PASSAGE and bare(text) not in held
-        ]
-        made += cloze_questions(texts, count, job.recipe.seed)
+def made_rows(job: Job, split: Split, tokenizer: Tokenizer) -> list[Labelled | Question]:
+    """So many of each set's texts as the recipe says; none from a text held out for validation."""
+    section, seed = job.rehearse, job.recipe.seed
+    held = {part for row in split.validation for part in row.key}
+    made = list[Labelled | Question]()
+    for name, count in section.questions.items():
+        texts = [text for text in read_texts(job.data, name) if bare(text) not in held]
+        if section.labels is UNSET:
+            made += cloze_questions([text for text in texts if len(text) >= PASSAGE], count, seed)
+        else:
+            made += twin_pairs(list(dict.fromkeys(texts)), words_of(tokenizer), section.labels, count, seed)
     if not made:
-        raise MakeError(
-            "The recipe's [rehearse] texts give no question: they hold no sentence of 12 characters."
-        )
-    job.console.print(f"rehearse: {len(made)} questions made")
+        raise MakeError("The recipe's [rehearse] texts give nothing to practise on: they are too short.")
+    job.console.print(f"rehearse: {len(made)} rows made")
     return made
+
+
+def words_of(tokenizer: Tokenizer) -> list[str]:
+    """The pieces that are Chinese words of two characters or more."""
+    pieces = sorted(piece.strip("▁") for piece in tokenizer.get_vocab())
+    return [piece for piece in pieces if len(piece) > 1 and all(map(is_chinese, piece))]

@@ -163,9 +163,13 @@ class PruneSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class RehearseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Practice before the real questions: `questions` says how many are made from each set's raw texts."""
+    """Practice before the real rows: `questions` says how many are made from each set's raw texts.
+
+    For the task pair they are pairs; `labels` are those of two texts that differ, and of two that say the same.
+    """
 
     questions: Mapping[str, Positive]
+    labels: tuple[str, str] | UnsetType = UNSET
     training: TrainingSection
 
 
