@@ -6,7 +6,7 @@ What the teacher says of each text is computed once, in parts, and kept beside t
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ def run(job: Job) -> Trained:
     section = job.distil
     start, split = load_trained(job.before("distil")), split_of(job)
     teacher = fitting_teacher(job, section.teacher, start, split)
-    raw = [Text(text) for text in raw_texts(job, section, split.train)]
+    raw = [Text(text) for text in raw_texts(job, section.texts, split.train)]
     tokenizer = start.tokenizer()
     examples = _with_raw(examples_of(start.config, tokenizer, split.train), start, raw)
     said = teacher_logits(job, teacher, [row.asked for row in split.train] + raw)
@@ -91,11 +91,11 @@ def of_windows(config: Config, examples: Examples, said: Sequence[Said]) -> list
     return [window for windows in said for window in windows]
 
 
-def raw_texts(job: Job, section: DistilSection, train: Sequence[Row]) -> list[str]:
-    """So many texts of each set as the recipe says, drawn by its seed; none that stands in `train`."""
+def raw_texts(job: Job, counts: Mapping[str, int], train: Sequence[Row]) -> list[str]:
+    """So many texts of each set, drawn by the recipe's seed; none that stands in `train`."""
     known = {row.key[0] for row in train}
     found = []
-    for name, count in section.texts.items():
+    for name, count in counts.items():
         texts = [text for text in read_texts(job.data, name) if bare(text) not in known]
         found += random.Random(job.recipe.seed).sample(texts, min(count, len(texts)))
     return found

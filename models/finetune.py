@@ -96,7 +96,7 @@ def save_result(
         versions=versions_here(),
         rows=len(split.train),
         validation_rows=len(split.validation),
-        majority=majority_share(split.validation) if classes else 0.0,
+        majority=majority_share(split.validation) if classes and split.validation else 0.0,
         best=done.best,
         epochs=tuple(done.epochs),
         looks=(),

@@ -7,7 +7,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models import distil, evaluate, finetune, graphs, grow, pack, pretrain, rehearse, start
+from models import (
+    distil,
+    evaluate,
+    finetune,
+    graphs,
+    grow,
+    imitate,
+    pack,
+    pretrain,
+    rehearse,
+    start,
+    theseus,
+)
 from models.data.texts import check_texts
 from models.errors import MakeError
 from models.job import Job
@@ -21,6 +33,8 @@ STAGES: Mapping[str, Callable[[Job], object]] = {
     "base": start.run,
     "pretrain": pretrain.run,
     "rehearse": rehearse.run,
+    "theseus": theseus.run,
+    "imitate": imitate.run,
     "finetune": finetune.run,
     "distil": distil.run,
     "grow": grow.run,

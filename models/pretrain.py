@@ -42,7 +42,7 @@ def run(job: Job) -> Trained:
     folder = checkpoint_folder(job, "pretrain", section, start)
     done = Run(learner, section.training, folder, seed, job.console).train()
     sources = tuple(digest for name in section.texts for digest in _sources(job, name))
-    return save_result(job, "pretrain", start, without_extra(network), done, Split(learnt, held, sources))
+    return save_result(job, "pretrain", start, without_extra(network), done, Split(learnt, [], sources))
 
 
 def raw_texts(job: Job) -> list[str]:

@@ -165,7 +165,7 @@ class PruneSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class RehearseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Practice before the real rows: `questions` says how many are made from each set's raw texts.
 
-    For the task pair they are pairs; `labels` are those of two texts that differ, and of two that say the same.
+    For the task pair they are pairs, and `labels` first that of two texts that differ, then of the same.
     """
 
     questions: Mapping[str, Positive]

@@ -124,10 +124,10 @@ def test_the_distilled_student_is_the_one_that_is_packed(place):
 def test_raw_texts_are_drawn_by_the_seed_and_never_stand_in_train(place):
     job = job_of(place, place / "student.toml")
     train = split_of(job).train
-    texts = raw_texts(job, job.distil, train)
+    texts = raw_texts(job, job.distil.texts, train)
     assert len(texts) == 10 == len(set(texts))
     assert not set(texts) & {row.text for row in train}
-    assert texts == raw_texts(job, job.distil, train)
+    assert texts == raw_texts(job, job.distil.texts, train)
 
 
 def test_what_the_teacher_said_is_kept_and_not_asked_again(place):
