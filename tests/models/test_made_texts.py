@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,7 +57,7 @@ def test_pairs_are_made_of_any_texts_or_none(texts, seed):
 def test_altered_texts_are_new_and_made_of_what_stands_in_such_places():
     texts = [Text(text) for text in TEXTS]
     made = altered(texts, 5, 1)
-    assert 10 < len(made) == len(set(made))
+    assert 8 < len(made) == len(set(made))
     assert not set(made) & set(texts)
     assert {character for text in made for character in text.first} <= set("".join(TEXTS))
     assert made == altered(texts, 5, 1)
@@ -64,7 +65,7 @@ def test_altered_texts_are_new_and_made_of_what_stands_in_such_places():
 
 
 def test_both_texts_of_a_pair_are_altered():
-    made = altered([Text(one, other) for one, other in zip(TEXTS, TEXTS[1:], strict=False)], 8, 1)
+    made = altered([Text(one, other) for one, other in pairwise(TEXTS)], 8, 1)
     assert any(text.first not in TEXTS for text in made)
     assert any(text.second not in TEXTS for text in made)
 
