@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from models.bert_base import bert_base
+from models.check import check
 from models.errors import MakeError
 from models.own.command import pack
 
@@ -85,6 +86,7 @@ def compare_made(recipes: Annotated[list[str], typer.Argument(help="Two recipes 
         compare(recipes, work_folder(), console)
 
 
+main.command()(check)
 main.command()(pack)
 main.command()(bert_base)
 

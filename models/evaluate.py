@@ -11,19 +11,19 @@ import msgspec
 from models.base import open_base
 from models.confusion import draw
 from models.costcurve import measure_cost, standard_widths
-from models.data.rows import Row, seen_before
 from models.graphs import INT8_FILE
 from models.job import Job
 from models.layout import layout_of, tags_of
+from models.quality import ask, quality_of, read_official
 from models.seal import seal
 from models.tasks import TASKS
-from models.tasks.figures import Confusion, Figure
+from models.tasks.figures import Confusion
 from models.vocabulary import share_differing, share_unknown, tokenizer_of
 from models.workspace import Look, Record, Trained, fresh_folder, load_trained, update_record
 from server.inference.bundle import TOKENIZER_FILE, load_bundle
 from server.inference.manifest import SCHEMA, Graph, Lineage, Manifest, Quality, Terms
 from server.inference.predictor import Predictor
-from server.inference.values import Answer, Text
+from server.inference.values import Text
 
 CONFUSION_FILE = "confusion.tsv"
 PICTURE_FILE = "confusion.svg"
@@ -32,60 +32,30 @@ PICTURE_FILE = "confusion.svg"
 def run(job: Job) -> None:
     """Seal a bundle without quality, ask it, and keep bundle, quality and confusion; the look is recorded."""
     trained, task = load_trained(job.trained), TASKS[job.recipe.task]
-    name = job.recipe.data.set
-    split = task.library.official(job.data, name)
+    official = read_official(job.recipe.task, job.data, job.recipe.data.set)
+    rows = official.rows
     with fresh_folder(job.folder("evaluate")) as folder:
         manifest = _draft(job, trained, folder / "bundle")
-        rows, file = task.library.read(job.data, name, split)
-        train, _ = task.library.read(job.data, name, "train")
-        answers = ask(Predictor(load_bundle(folder / "bundle")), rows)
-        quality = _quality(job, rows, answers, train, f"{name} {split}")
+        predictor = Predictor(load_bundle(folder / "bundle"))
+        predictor.start()
+        answers = ask(predictor, rows)
+        quality = _with_published(job, quality_of(official, answers, job.recipe.seed), official.name)
         quality = _with_note(quality, _cut(job, trained, [row.asked for row in rows]))
         seal(folder / "bundle", msgspec.structs.replace(manifest, quality=quality))
         _write_confusion(folder, task.confusion(rows, answers, list(job.recipe.labels)), manifest.title)
-    _record_look(trained, quality, file.name)
+    _record_look(trained, quality, official.file.name)
     for each in quality:
         job.console.print(f"{each.metric} {each.value:.4f} ({each.split}, n = {each.n}) {each.notes}")
 
 
-def ask(predictor: Predictor, rows: Sequence[Row]) -> list[Answer]:
-    """The predictor's answer to every row, each text alone."""
-    predictor.start()
-    return [predictor.answer(row.asked) for row in rows]
-
-
-def _quality(
-    job: Job, rows: Sequence[Row], answers: Sequence[Answer], train: Sequence[Row], split: str
-) -> tuple[Quality, ...]:
-    """Figures on all rows, and on those whose text does not stand in train, where some do."""
-    task, seed, published = TASKS[job.recipe.task], job.recipe.seed, job.bundle.published
-    found = [
-        msgspec.structs.replace(
-            _as_quality(figure, split),
-            published=published.get(figure.metric),
-            published_name=job.bundle.published_name if figure.metric in published else None,
-        )
-        for figure in task.figures(rows, answers, train, seed)
-    ]
-    fresh = [place for place, seen in enumerate(seen_before(rows, train)) if not seen]
-    if 0 < len(fresh) < len(rows):
-        figures = task.figures([rows[i] for i in fresh], [answers[i] for i in fresh], train, seed)
-        rest = f"{split}, texts that do not stand in train"
-        found += [_as_quality(figure, rest) for figure in figures]
-    return tuple(found)
-
-
-def _as_quality(figure: Figure, split: str) -> Quality:
-    return Quality(
-        metric=figure.metric,
-        value=figure.value,
-        split=split,
-        n=figure.n,
-        low=figure.low,
-        high=figure.high,
-        baseline=figure.baseline,
-        baseline_name=figure.baseline_name,
-        notes=figure.notes,
+def _with_published(job: Job, quality: Sequence[Quality], split: str) -> tuple[Quality, ...]:
+    """Figures on all of the split, with what the literature reports beside them."""
+    published, name = job.bundle.published, job.bundle.published_name
+    return tuple(
+        msgspec.structs.replace(each, published=published[each.metric], published_name=name)
+        if each.split == split and each.metric in published
+        else each
+        for each in quality
     )
 
 

@@ -83,6 +83,13 @@ def test_the_bundle_says_where_it_comes_from_and_how_good_it_is(place, made):
     assert manifest.lineage.recipe_sha256 == read_recipe(str(place / "tiny.toml"))[1]
 
 
+def test_its_figures_can_be_found_again(place, made):
+    bundle = place / "work/tiny/pack/tiny"
+    checked = command(place, "check", str(bundle), "--data", str(place / "data"))
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.count("same") == len(load_bundle(bundle).manifest.quality)
+
+
 def test_each_look_at_the_dev_split_is_recorded(place, made):
     record = load_trained(place / "work/tiny/finetune").record
     (look,) = record.looks

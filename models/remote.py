@@ -1,0 +1,152 @@
+"""Asks a running server over HTTP, and says how its answers differ from those given here."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from models.errors import MakeError
+from server.inference.manifest import Manifest
+from server.inference.values import Answer, Answers, Entities, Labels, Task, Text
+
+SECONDS = 60.0  # for one request
+DEADLINE = {"Content-Type": "application/json", "X-Request-Timeout-Ms": "50000"}
+COMPANY = 32
+"""Texts of one request in company: several batches, and far below what one request may cost."""
+FIELDS: dict[Task, tuple[str, ...]] = {
+    Task.CLASSIFY: ("text",),
+    Task.PAIR: ("text", "text_pair"),
+    Task.NER: ("text",),
+    Task.QA: ("question", "context"),
+}
+SCHEMES = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+KINDS: dict[Task, type[Answer]] = {
+    Task.CLASSIFY: Labels,
+    Task.PAIR: Labels,
+    Task.NER: Entities,
+    Task.QA: Answers,
+}
+
+
+class _Reply(Struct):
+    model: str
+    version: str
+    results: list[Any]
+
+
+class _Refusal(Struct):
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How many of `asked` texts, `together` a request, came out otherwise, and the first in a sentence."""
+
+    together: int
+    asked: int
+    count: int
+    first: str
+
+
+def differences(
+    url: str, manifest: Manifest, texts: Sequence[Text], answers: Sequence[Answer], together: int
+) -> Difference:
+    """Ask the server all texts, `together` in each request, and set its answers beside `answers`.
+
+    Raises:
+        MakeError: It cannot be reached, refuses, or serves another bundle.
+    """
+    with closing(Remote(url, manifest)) as server:
+        there = [
+            answer
+            for at in range(0, len(texts), together)
+            for answer in server.ask(texts[at : at + together])
+        ]
+    pairs = enumerate(zip(there, answers, strict=True))
+    found = [(place, other, own) for place, (other, own) in pairs if other != own]
+    first = ""
+    if found:
+        place, other, own = found[0]
+        text = _short(texts[place].first, 40)
+        first = f'text {place + 1} ("{text}"): the server says {_short(other)}, the predictor {_short(own)}.'
+    return Difference(together, len(texts), len(found), first)
+
+
+class Remote:
+    """A running server that serves a bundle.
+
+    Raises:
+        MakeError: `url` is not like http://HOST:PORT.
+    """
+
+    def __init__(self, url: str, manifest: Manifest) -> None:
+        self._url, self._manifest = url, manifest
+        self._connection = _connection(url)
+        self._path = f"{urlsplit(url).path.rstrip('/')}/v1/{manifest.task}"
+
+    def ask(self, texts: Sequence[Text]) -> list[Answer]:
+        """The server's answer to each text, all in one request; MakeError."""
+        status, body = self._post(msgspec.json.encode(self._asked(texts)))
+        try:
+            if status != http.client.OK:
+                detail = msgspec.json.decode(body, type=_Refusal).detail
+                raise MakeError(f"{self._url} refuses with {status}: {detail}")
+            reply = msgspec.json.decode(body, type=_Reply)
+            kind = KINDS[self._manifest.task]
+            answers = [msgspec.convert(result, kind) for result in reply.results]
+        except msgspec.DecodeError as error:
+            raise MakeError(f"{self._url} answers with {status} and what no qingmo says: {error}.") from error
+        self._check(reply, len(texts))
+        return answers
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _asked(self, texts: Sequence[Text]) -> dict[str, str | list[str]]:
+        """One text stands as it is, several as lists."""
+        lists = ([text.first for text in texts], [text.second or "" for text in texts])
+        fields = zip(FIELDS[self._manifest.task], lists, strict=False)
+        given = {field: column[0] if len(column) == 1 else column for field, column in fields}
+        return {"model": self._manifest.name, **given}
+
+    def _post(self, body: bytes) -> tuple[int, bytes]:
+        try:
+            self._connection.request("POST", self._path, body, DEADLINE)
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise MakeError(f"{self._url} does not answer: {error}.") from error
+
+    def _check(self, reply: _Reply, asked: int) -> None:
+        if reply.version != self._manifest.version:
+            raise MakeError(
+                f"{self._url} serves another {self._manifest.name}: version {reply.version[:12]}, and the "
+                f"bundle has {self._manifest.version[:12]}."
+            )
+        if len(reply.results) != asked:
+            raise MakeError(f"{self._url} gave {len(reply.results)} answers to {asked} texts.")
+
+
+def _connection(url: str) -> http.client.HTTPConnection:
+    """A connection that opens itself when it is used."""
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme, parts.hostname, parts.port
+    except ValueError:
+        scheme, host, port = "", None, None
+    if not host or scheme not in SCHEMES:
+        raise MakeError(f'"{url}" is no address of a server; it should be like http://127.0.0.1:8000.')
+    return SCHEMES[scheme](host, port, timeout=SECONDS)
+
+
+def _short(shown: Answer | str, most: int = 300) -> str:
+    text = str(shown)
+    return text if len(text) <= most else f"{text[:most]} ..."
