@@ -77,7 +77,7 @@ class Timing:
         return plainer
 
     def _plainer(self) -> Timing:
-        """Fewer rates and connections to try and three rounds, shorter stretches, then fewer of all."""
+        """Fewer rates and connections to try, three rounds, shorter stretches; then as for a quick look."""
         if len(self.rates) > 3:
             return dataclasses.replace(self, rates=self.rates[1::2], search_steps=2)
         if len(self.connections) > 3:
@@ -86,6 +86,10 @@ class Timing:
             return dataclasses.replace(self, rounds=3)
         if self.rounds == 3 and self.closed_seconds > ENOUGH_SECONDS:
             return self._shorter()
+        return self._poorer()
+
+    def _poorer(self) -> Timing:
+        """Fewer rates and connections still, then two rounds, no curve, and shorter stretches."""
         if len(self.rates) + self.search_steps > 3:
             return dataclasses.replace(self, rates=self.rates[::2], search_steps=1)
         if len(self.connections) > 2:
