@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from loadtest.load import LEVELS
 from loadtest.results import Comparison, Result
 from loadtest.scorecard import REFERENCE
-from loadtest.summary import claims, lone_p50, over_rounds
+from loadtest.summary import Claim, claims, lone_p50, over_rounds
 
 INK = "#123456"
 COLOURS = ("#0f8b8d", "#d1495b", "#edae49", "#6a4c93", "#5f7367", "#3d6fb4", "#8c564b", "#9a9a3c")
@@ -49,12 +49,16 @@ class Point:
 
 
 def _drawn(draw: Callable[[Axes], None], title: str, height: float = 3.4) -> str:
+    """A picture of one panel."""
+    return _panels(lambda panels: draw(panels[0]), title, height)
+
+
+def _panels(draw: Callable[[list[Axes]], None], title: str, height: float, count: int = 1) -> str:
     """One picture as an inline SVG element with a title for those who cannot see it."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(7.4, height))
-        axes = figure.subplots()
-        draw(axes)
-        axes.set_title(title, loc="left", fontsize=12)
+        draw(list(figure.subplots(1, count, sharey=count > 1, squeeze=False)[0]))
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Title": title})
     svg = text.getvalue()
@@ -72,31 +76,40 @@ def _private(svg: str, title: str) -> str:
 
 
 def speedups(result: Result) -> str:
-    """Bars: how many times better, with the 95 % interval; only what is backed."""
-    backed = [
-        (f"{comparison.name}: {claim.what}\nover {claim.over}", claim)
+    """A panel a figure, a bar a comparison: how many times better, as far as backed, with the interval."""
+    bars = [
+        (claim.what, f"{comparison.name}\nover {claim.over}", claim)
         for comparison in result.comparisons
         for claim in claims(comparison, result.method.bound_ms)
-        if claim.holds
+        if claim.holds or claim.lost
     ]
-    if not backed:
+    if not bars:
         return ""
+    whats = list(dict.fromkeys(what for what, _, _ in bars))
+    names = list(dict.fromkeys(name for _, name, _ in bars))[::-1]
 
-    def draw(axes: Axes) -> None:
-        for place, (_, claim) in enumerate(reversed(backed)):
-            ratio = claim.ratio
-            colour = COLOURS[0] if claim.what == "throughput" else COLOURS[5]
-            axes.barh(place, ratio.median, color=colour, height=0.6)
-            whisker = [[ratio.median - ratio.low], [ratio.high - ratio.median]]
-            axes.errorbar(ratio.median, place, xerr=np.abs(whisker), color=INK, capsize=3, linewidth=1)
-            label = f"{ratio.median:.1f}x"
-            axes.annotate(label, (ratio.high, place), (9, 0), textcoords="offset points", va="center")
-        axes.set_yticks(range(len(backed)), [name for name, _ in reversed(backed)])
-        axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
-        axes.set_xlabel("times faster (bars: median over rounds; whiskers: 95 % interval)")
-        axes.margins(x=0.12)
+    def draw(panels: list[Axes]) -> None:
+        for axes, what in zip(panels, whats, strict=True):
+            for claim_of, name, claim in bars:
+                if claim_of == what:
+                    _bar(axes, names.index(name), claim)
+            axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+            axes.set_title(what, loc="left", fontsize=9)
+            axes.set(xlim=(0, 1.45 * max(claim.ratio.high for of, _, claim in bars if of == what)))
+        panels[0].set_yticks(range(len(names)), names, fontsize=9)
+        panels[0].set_ylim(-0.6, len(names) - 0.4)
 
-    return _drawn(draw, "Times faster", 1.0 + 0.62 * len(backed))
+    title = "Times faster (bars: median over rounds; whiskers: 95 % interval)"
+    return _panels(draw, title, 1.2 + 0.45 * len(names), len(whats))
+
+
+def _bar(axes: Axes, place: int, claim: Claim) -> None:
+    ratio = claim.ratio
+    axes.barh(place, ratio.median, color=COLOURS[0] if claim.holds else COLOURS[1], height=0.6)
+    whisker = [[ratio.median - ratio.low], [ratio.high - ratio.median]]
+    axes.errorbar(ratio.median, place, xerr=np.abs(whisker), color=INK, capsize=3, linewidth=1)
+    label, at = f"{ratio.median:.3g}x", (ratio.high, place)
+    axes.annotate(label, at, (6, 0), textcoords="offset points", va="center", fontsize=9)
 
 
 def latency_curves(comparison: Comparison, bound_ms: float) -> str:
@@ -162,30 +175,33 @@ def frontier(result: Result) -> str:
         return ""
 
     def draw(axes: Axes) -> None:
-        for place, point in enumerate(points):
-            colour = COLOURS[place % len(COLOURS)]
-            face = "none" if point.published else colour
-            axes.plot(point.ms, point.score, "o", color=colour, markerfacecolor=face, markersize=8)
-            label = f"{point.name}\n{point.score:.3g}"
-            axes.annotate(label, (point.ms, point.score), (0, 9), textcoords="offset points", ha="center")
+        for place, comparison in enumerate(own):
+            pair = _points(comparison)
+            axes.plot([p.ms for p in pair], [p.score for p in pair], ":", color=COLOURS[place], linewidth=1)
+            for point in pair:
+                face = "none" if point.published else COLOURS[place]
+                label = f"{point.name} {point.score:.3g}" if point.published else point.name
+                axes.plot(point.ms, point.score, "o", color=COLOURS[place], markerfacecolor=face, label=label)
         _plain_log(axes, "x")
         axes.set(xlabel="lone p50, ms (hollow: score published by others)", ylabel="score on its own task")
-        axes.margins(0.3)
+        axes.margins(0.12)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 
-    return _drawn(draw, "Accuracy and speed")
+    return _drawn(draw, "Accuracy and speed", 2.8 + 0.16 * len(points))
 
 
 def _points(comparison: Comparison) -> list[Point]:
+    """The sides with a score of the first one's metric; BERT-base's is the published one."""
     first = comparison.sides[0]
+    score = first.scores[0] if first.scores else None
     points = []
     for side in comparison.sides:
         time = over_rounds(comparison, side.name, lone_p50)
-        score = first.scores[0] if first.scores else None
         if time and side.scores and not side.random_weights:
-            name = f"{side.name}: {side.scores[0].metric}"
+            name = f"{side.name}: {side.scores[0].metric} {side.scores[0].value:.3g}"
             points.append(Point(name, time.median, side.scores[0].value))
         elif time and score and score.published is not None and side.name == REFERENCE:
-            points.append(Point(f"{score.published_name}", time.median, score.published, published=True))
+            points.append(Point("BERT-base, published:", time.median, score.published, published=True))
     return points
 
 

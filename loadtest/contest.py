@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import itertools
-import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -115,7 +114,7 @@ class Contest:
             LoadtestError: A server or the disk failed, or two servers answer differently.
         """
         bundle = self._bundle()
-        contenders = [self._own(bundle), *self._installed(bundle)]
+        contenders = self._admitted([self._own(bundle), *self._installed(bundle)])
         if self._settings.timing.tune_seconds:
             contenders = [self._tuned(contender) for contender in contenders]
         for number in range(1, self._settings.timing.rounds + 1):
@@ -135,7 +134,28 @@ class Contest:
         settings = self._settings
         folder, cores = bundle.folder.parent, self._cores.server
         serving = Serving(settings.serve, folder, bundle.name, settings.threads, cores, patient=True)
-        return Contender(OWN, "this commit", (Way("as it comes", serving),), _own_calls)
+        asked = Peer(OWN, "", "", path="/v1/classify")
+        return Contender(OWN, "this commit", (Way("as it comes", serving),), asked.calls)
+
+    def _admitted(self, contenders: Sequence[Contender]) -> list[Contender]:
+        """Those that start and answer like qingmo; a peer that does not start is named in the notes."""
+        found = []
+        for contender in contenders:
+            self._say(f"{contender.name}: the same answers")
+            try:
+                with self._target(contender, contender.ways[0]) as target:
+                    for given in self._given:
+                        self._check(contender, target, given)
+            except StartFailed as error:
+                if contender.name == OWN:
+                    raise
+                self._note(str(error))
+                continue
+            found.append(contender)
+        return found
+
+    def _note(self, sentence: str) -> None:
+        self.result = msgspec.structs.replace(self.result, notes=(*self.result.notes, sentence))
 
     def _installed(self, bundle: Bundle) -> Iterator[Contender]:
         """Those peers that can be installed; the others are named in the notes."""
@@ -144,7 +164,7 @@ class Contest:
             try:
                 python = self._python_of(peer)
             except StartFailed as error:
-                self.result = msgspec.structs.replace(self.result, notes=(*self.result.notes, str(error)))
+                self._note(str(error))
                 continue
             ways = [
                 Way(str(knobs or "no batching"), peer.serving(python, bundle, knobs, self._cores.server))
@@ -170,8 +190,6 @@ class Contest:
         self._say(f"{contender.name}: starting the server")
         with self._target(contender, contender.ways[0]) as target:
             if contender.name not in self._sides:
-                for given in self._given:
-                    self._check(contender, target, given)
                 self._sides[contender.name] = self._side(contender, target, bundle)
             for given in self._given:
                 self._say(f"{given.workload.value}: round {number}, {contender.name}")
@@ -190,7 +208,6 @@ class Contest:
 
     def _check(self, contender: Contender, target: Target, given: Given) -> None:
         """The same answers as qingmo, which comes first, to some of the texts."""
-        self._say(f"{contender.name}: the same answers")
         texts = given.texts[:CHECKED]
         found = best_labels(target, contender.calls(texts))
         require_same(contender.name, texts, self._ours.setdefault(given.workload, found), found)
@@ -224,14 +241,6 @@ class Contest:
 def _with(comparison: Comparison, side: Side, turn: Turn) -> Comparison:
     sides = comparison.sides if side in comparison.sides else (*comparison.sides, side)
     return msgspec.structs.replace(comparison, sides=sides, turns=(*comparison.turns, turn))
-
-
-def _own_calls(texts: Sequence[str]) -> list[Call]:
-    return [Call("/v1/classify", _body(text)) for text in texts]
-
-
-def _body(text: str) -> bytes:
-    return json.dumps({"text": text}, ensure_ascii=False).encode()
 
 
 def standing(load: Load, bound_ms: float) -> tuple[bool, float]:

@@ -25,6 +25,7 @@ from loadtest.target import Serving
 SCRIPTS = Path(__file__).parent / "peers"
 SHARED = ("onnxruntime", "tokenizers", "numpy")
 INSTALL_SECONDS = 900.0
+READY_SECONDS = 60.0
 
 Body = Callable[[str], object]
 
@@ -86,7 +87,9 @@ class Peer:
             bundle.folder.name,
             1,
             cores,
+            ready_seconds=READY_SECONDS,
             ready_path=self.ready_path,
+            title=self.name,
         )
 
 

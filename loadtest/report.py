@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from loadtest import scorecard, tables
 from loadtest.results import Comparison, Result, write_text
+from loadtest.summary import losses
 from loadtest.tables import Table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -23,6 +24,7 @@ class Part:
     comparison: Comparison
     tables: list[Table]
     pictures: list[Markup]
+    losses: list[str]
 
 
 @functools.cache
@@ -41,6 +43,10 @@ def _pictures(*drawn: str) -> list[Markup]:
     return [Markup(svg) for svg in drawn if svg]
 
 
+def _part(found: Comparison, result: Result, pictures: list[Markup]) -> Part:
+    return Part(found, tables.of_comparison(found, result), pictures, losses(found, result.method.bound_ms))
+
+
 def card_of(result: Result) -> Table | None:
     """The LightLM scorecard; None where nothing was compared with BERT-base fp32."""
     return scorecard.table(result.scorecard) if result.scorecard else None
@@ -54,7 +60,7 @@ def tables_of(result: Result) -> list[Table]:
 
 def markdown(result: Result) -> str:
     """For docs/results and the terminal."""
-    parts = [Part(found, tables.of_comparison(found, result), []) for found in result.comparisons]
+    parts = [_part(found, result, []) for found in result.comparisons]
     template = _templates().get_template("report.md.j2")
     card, ceiling = card_of(result), tables.ceiling(result)
     return template.render(result=result, parts=parts, ceiling=ceiling, scorecard=card)
@@ -66,11 +72,7 @@ def page(result: Result) -> str:
 
     bound = result.method.bound_ms
     parts = [
-        Part(
-            found,
-            tables.of_comparison(found, result),
-            _pictures(charts.latency_curves(found, bound), charts.cumulative(found)),
-        )
+        _part(found, result, _pictures(charts.latency_curves(found, bound), charts.cumulative(found)))
         for found in result.comparisons
     ]
     return (

@@ -83,6 +83,11 @@ class Turn(Struct, frozen=True, kw_only=True):
     batches: Batches | None = None
     resident_mb: float = 0.0
 
+    @property
+    def failed(self) -> int:
+        """Requests that were not answered with a 200, over all its stretches."""
+        return sum(load.failed for load in (self.lone, self.closed, *self.opened))
+
 
 class Comparison(Struct, frozen=True, kw_only=True):
     """Sides that answer the same texts; the first is the one that is praised or not, the others its measure.
@@ -189,7 +194,7 @@ class Result(Struct, frozen=True, kw_only=True):
     def errors(self) -> int:
         """Requests that failed, over everything."""
         turns = [turn for comparison in self.comparisons for turn in comparison.turns]
-        return sum(turn.lone.failed + turn.closed.failed for turn in turns)
+        return sum(turn.failed for turn in turns)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from loadtest.workload import Workload
 
 
 class Effort(StrEnum):
-    """How much time a comparison may take: 2 minutes, under 10, or as long as the record needs."""
+    """How much time a comparison may take: 2 minutes, under 10, or under 50."""
 
     QUICK = "quick"
     NORMAL = "normal"
@@ -77,11 +77,23 @@ class Timing:
         return plainer
 
     def _plainer(self) -> Timing:
-        """First fewer rates and connections to try, then two rounds, then shorter stretches."""
+        """Fewer rates and connections to try, three rounds, shorter stretches; then as for a quick look."""
+        if len(self.rates) > 3:
+            return dataclasses.replace(self, rates=self.rates[1::2], search_steps=2)
+        if len(self.connections) > 3:
+            return dataclasses.replace(self, connections=self.connections[1:])
+        if self.rounds > 3:
+            return dataclasses.replace(self, rounds=3)
+        if self.rounds == 3 and self.closed_seconds > ENOUGH_SECONDS:
+            return self._shorter()
+        return self._poorer()
+
+    def _poorer(self) -> Timing:
+        """Fewer rates and connections still, then two rounds, no curve, and shorter stretches."""
         if len(self.rates) + self.search_steps > 3:
-            return dataclasses.replace(self, rates=self.rates[1::2], search_steps=1)
+            return dataclasses.replace(self, rates=self.rates[::2], search_steps=1)
         if len(self.connections) > 2:
-            return dataclasses.replace(self, connections=self.connections[1::2])
+            return dataclasses.replace(self, connections=self.connections[::2])
         if self.rounds > 2:
             return dataclasses.replace(self, rounds=2)
         if self.rates and self.closed_seconds < 4:
@@ -103,25 +115,25 @@ class Timing:
         )
 
 
-LEAST_SECONDS = 1.0
-PLAINER_STEPS = 20
-SIDE_START, CLOSED_START, OPEN_START = 8.0, 2.0, 0.7
+LEAST_SECONDS, ENOUGH_SECONDS = 1.0, 7.0
+PLAINER_STEPS = 30
+SIDE_START, CLOSED_START, OPEN_START = 12.0, 2.0, 0.7
 """Seconds that it takes to start and measure a server, locust, and the other generator."""
 
 
-_FINE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
+_FINE = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
 _LIMITS = (0.0, 1000.0)
 TIMINGS = {
     Effort.QUICK: Timing(2, 2.0, 4.0, 0.0, 2.0, 2.0, 0.7, (4, 32), (), 0, _LIMITS, 120.0),
     Effort.NORMAL: Timing(
         3, 3.0, 8.0, 3.0, 3.0, 5.0, 1.5, (1, 4, 16, 64), (0.2, 0.4, 0.6, 0.75, 0.9), 2, _LIMITS, 570.0
     ),
-    Effort.THOROUGH: Timing(7, 10.0, 20.0, 10.0, 6.0, 20.0, 3.0, (1, 4, 16, 32, 64, 128), _FINE, 4, _LIMITS),
+    Effort.THOROUGH: Timing(5, 8.0, 16.0, 8.0, 5.0, 10.0, 2.0, (1, 4, 16, 64), _FINE, 4, _LIMITS, 2640.0),
 }
 CONTEST_TIMINGS = {
     Effort.QUICK: Timing(1, 1.5, 2.5, 2.0, 0.0, 2.0, 0.5, (32,), (0.6,), 2),
     Effort.NORMAL: Timing(2, 1.5, 2.5, 2.0, 2.0, 2.0, 0.5, (32,), (0.6,), 2),
-    Effort.THOROUGH: Timing(5, 5.0, 10.0, 8.0, 4.0, 10.0, 2.0, (32,), (0.3, 0.5, 0.7, 0.9), 4),
+    Effort.THOROUGH: Timing(3, 4.0, 6.0, 4.0, 3.0, 5.0, 1.0, (32,), (0.6,), 4),
 }
 
 

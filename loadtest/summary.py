@@ -10,6 +10,7 @@ import numpy as np
 from loadtest.results import Comparison, Side, Turn
 
 DRAWS = 2000
+IDLE_STEP = 0.005  # CPU time is read in steps of 10 ms, and idle for some seconds
 CONFIDENCE = 0.95
 
 Figure = Callable[[Turn], float | None]
@@ -103,6 +104,11 @@ class Claim:
         """Whether the interval excludes the opposite: it takes two rounds at least."""
         return self.ratio.n > 1 and self.ratio.low > 1.0
 
+    @property
+    def lost(self) -> bool:
+        """Whether the first side is worse, and the interval excludes the opposite."""
+        return self.ratio.n > 1 and self.ratio.high < 1.0
+
 
 def claims(comparison: Comparison, bound_ms: float) -> list[Claim]:
     """Throughput, lone latency and, where it was searched, goodput of the first side against each other one.
@@ -129,8 +135,28 @@ def _ratios(comparison: Comparison, student: Side, other: Side, figure: Figure, 
     found = []
     for mine, theirs in pairs:
         ours, reference = figure(mine), figure(theirs)
-        if ours and reference and sound(mine) and sound(theirs):
+        if ours is not None and reference and sound(mine) and sound(theirs):
             found.append((ours / reference) ** better)
+    return found
+
+
+def losses(comparison: Comparison, bound_ms: float) -> list[str]:
+    """In words, where the first side is worse than another: in speed, as far as backed, and in its needs."""
+    first, *others = comparison.sides
+    found = [
+        f"{claim.over} is better in {claim.what}: {first.name} has {claim.ratio.median:.2f} of it"
+        for claim in claims(comparison, bound_ms)
+        if claim.lost
+    ]
+    for other in others:
+        ours, theirs = (over_rounds(comparison, side.name, resident) for side in (first, other))
+        if ours and theirs and theirs.most < ours.least:
+            found.append(
+                f"{other.name} takes {theirs.median:.0f} MB of memory, {first.name} {ours.median:.0f}"
+            )
+        if (other.idle_share or 0.0) + IDLE_STEP < (first.idle_share or 0.0):
+            shares = [f"{side.name} {(side.idle_share or 0.0) * 100:.2f} %" for side in (other, first)]
+            found.append(f"idle, {shares[0]} of a core, and {shares[1]}")
     return found
 
 

@@ -71,7 +71,7 @@ def ratios(comparison: Comparison, bound_ms: float) -> Table:
             f"{claim.what} over {claim.over}",
             f"{number(claim.ratio.median)} times",
             f"{number(claim.ratio.low)} to {number(claim.ratio.high)}",
-            "yes" if claim.holds else "no: more rounds, or no difference",
+            "yes" if claim.holds else "no: slower" if claim.lost else "no: more rounds, or no difference",
         )
         for claim in claims(comparison, bound_ms)
     ]
@@ -160,7 +160,7 @@ def rounds(comparison: Comparison) -> Table:
                 number(turn.closed.cpu_ms_a_request or 0.0),
                 f"{batches.mean_rows:.1f}" if batches else "-",
                 f"{batches.padding_share:.0%}" if batches else "-",
-                str(turn.closed.failed + turn.lone.failed),
+                str(turn.failed),
             )
         )
     return Table("Every round (latency in ms, closed loop when not lone)", columns, tuple(rows))

@@ -28,7 +28,7 @@ class Serving:
 
     `bundles` is the folder that holds the bundles, `model` the one that is served; a `patient` server refuses
     nothing for the length of its line, so that slow sides can be saturated as well. `max_run_ms` is the
-    longest run of the network, 0 for the server's own choice.
+    longest run of the network, 0 for the server's own choice. `title` is what messages call it.
     """
 
     command: str
@@ -40,6 +40,10 @@ class Serving:
     patient: bool = False
     max_run_ms: float = 0.0
     ready_path: str = "/health/ready"
+    title: str = ""
+
+    def __str__(self) -> str:
+        return self.title or f"The server of {self.model}"
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -133,12 +137,12 @@ class Target:
                 return
             time.sleep(0.02)
         raise StartFailed(
-            f"The server of {self.serving.model} was not ready after {self.serving.ready_seconds:.0f} s: "
+            f"{self.serving} was not ready after {self.serving.ready_seconds:.0f} s: "
             f"{process.last_words(self.log)}"
         )
 
     def _fate(self) -> str:
-        return f"The server of {self.serving.model} {process.how_it_ended(self.child)}"
+        return f"{self.serving} {process.how_it_ended(self.child)}"
 
     def require_alive(self) -> None:
         """Nothing where the server still runs.

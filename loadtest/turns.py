@@ -18,7 +18,7 @@ from loadtest.target import Target
 from loadtest.usage import resident_mb
 
 NEAR_BEST = 0.97
-LEAST_ARRIVALS = 40
+LEAST_ARRIVALS, LEAST_ANSWERS, LONGEST = 40, 60, 3
 Say = Callable[[str], None]
 
 
@@ -59,14 +59,14 @@ class Turns:
 
     def tried(self, asked: Asked, connections: int) -> Load:
         """A short closed loop, to choose between numbers of connections or settings of a server."""
-        return self._load(asked, Kind.CLOSED, self._timing.tune_seconds, connections=connections)
+        return self._enough(asked, Kind.CLOSED, self._timing.tune_seconds, connections)
 
     def turn(self, number: int, runner: Runner) -> Turn:
         """One side's part of round `number`."""
         asked, side = runner.asked, runner.side
-        lone = self._load(asked, Kind.LONE, self._timing.lone_seconds)
+        lone = self._enough(asked, Kind.LONE, self._timing.lone_seconds, 1)
         before = metrics.scrape(asked.target.port, side.bundle)
-        closed = self._load(asked, Kind.CLOSED, self._timing.closed_seconds, connections=side.connections)
+        closed = self._enough(asked, Kind.CLOSED, self._timing.closed_seconds, side.connections)
         after = metrics.scrape(asked.target.port, side.bundle)
         opened = self._curve(asked, closed.throughput, number)
         return Turn(
@@ -94,8 +94,16 @@ class Turns:
     def _offer(self, asked: Asked, rate: float, number: int) -> Load:
         """An open loop, longer where a slow side would see too few arrivals to speak of a 99th percentile."""
         seconds = self._timing.open_seconds
-        seconds = max(seconds, min(LEAST_ARRIVALS / rate, 4 * seconds))
+        seconds = max(seconds, min(LEAST_ARRIVALS / rate, LONGEST * seconds))
         return self._load(asked, Kind.OPEN, seconds, rate=rate, seed=self._settings.seed + number)
+
+    def _enough(self, asked: Asked, kind: Kind, seconds: float, connections: int) -> Load:
+        """Once more and longer where a slow side answered too few to speak of its throughput or quantiles."""
+        load = self._load(asked, kind, seconds, connections=connections)
+        if load.failed or load.answered >= LEAST_ANSWERS:
+            return load
+        longer = min(LEAST_ANSWERS / max(load.answered, 1), LONGEST) * seconds
+        return self._load(asked, kind, longer, connections=connections)
 
     def _load(
         self,

@@ -26,11 +26,11 @@ def speed(root: Path) -> str:
         read for path in root.glob("docs/results/*.json") if (read := comparison_in(path)) and read.complete
     ]
     blocks = []
-    for kind, block in ((results.COMPARE, one_comparison), (results.PEERS, one_contest)):
+    for kind in (results.COMPARE, results.PEERS):
         of_kind = [result for result in found if result.kind == kind]
         newest = max(of_kind, key=lambda result: result.made, default=None)
         if newest is not None:
-            blocks += [block(comparison, newest) for comparison in newest.comparisons]
+            blocks.append(one_result(newest))
     return "\n".join(blocks)
 
 
@@ -42,49 +42,63 @@ def comparison_in(path: Path) -> results.Result | None:
         return None
 
 
-def one_comparison(comparison: results.Comparison, result: results.Result) -> str:
-    """A table with a line a server, and the sentence that its figures allow."""
-    head = "|".join([comparison.name, "parameters, M", "on disk, MB", *SPEED])
-    rows = [
-        [
-            side.name,
-            f"{side.parameters / 1e6:.1f}",
-            f"{side.disk_bytes / 1e6:.1f}",
-            *figures_of(comparison, side, list(SPEED.values())),
-        ]
-        for side in comparison.sides
-    ]
-    return f"{table(head, rows)}\n{said(comparison, result)}\n"
+def one_result(result: results.Result) -> str:
+    """A table for each heading, a line a server in it, with the sentences that its figures allow."""
+    blocks = []
+    for heading in dict.fromkeys(comparison.heading for comparison in result.comparisons):
+        comparisons = [one for one in result.comparisons if one.heading == heading]
+        claims = "".join(f"- {said(one, result.method.bound_ms)}\n" for one in comparisons)
+        blocks.append(f"{heading[:1].upper()}{heading[1:]}:\n\n{servers(comparisons, result)}\n{claims}")
+    return "\n".join([*blocks, how(result)])
 
 
-def one_contest(comparison: results.Comparison, result: results.Result) -> str:
-    """The same of servers that all serve the same network."""
-    bound = result.method.bound_ms
+def servers(comparisons: Sequence[results.Comparison], result: results.Result) -> str:
+    """A line a comparison and server."""
+    bound, peers = result.method.bound_ms, result.kind == results.PEERS
     columns = SPEED | {f"requests a second at p99 of {bound:g} ms": (summary.goodput(bound), ".0f")}
-    head = "|".join([f"server ({comparison.name})", "version", "batching", "idle CPU, %", *columns])
+    facts = ("version", "batching", "idle CPU, %") if peers else ("parameters, M", "on disk, MB")
     rows = [
         [
+            comparison.name,
             side.name,
-            side.version,
-            side.form,
-            f"{(side.idle_share or 0.0) * 100:.1f}",
+            *(facts_of_peer(side) if peers else facts_of_bundle(side)),
             *figures_of(comparison, side, list(columns.values())),
         ]
+        for comparison in comparisons
         for side in comparison.sides
     ]
-    return f"{table(head, rows)}\n{said(comparison, result)}\n"
+    return table("|".join(["texts" if peers else "bundle", "server", *facts, *columns]), rows)
 
 
-def said(comparison: results.Comparison, result: results.Result) -> str:
-    """The claims that hold, and how it was measured."""
+def facts_of_bundle(side: results.Side) -> list[str]:
+    """How large it is."""
+    return [f"{side.parameters / 1e6:.1f}", f"{side.disk_bytes / 1e6:.1f}"]
+
+
+def facts_of_peer(side: results.Side) -> list[str]:
+    """What it is and how it is set."""
+    return [side.version, side.form, f"{(side.idle_share or 0.0) * 100:.1f}"]
+
+
+def said(comparison: results.Comparison, bound_ms: float) -> str:
+    """The claims that hold, by what they are measured against, and where the first side loses."""
+    first, held = comparison.sides[0].name, [c for c in summary.claims(comparison, bound_ms) if c.holds]
+    over = [
+        f"against {name} " + ", ".join(f"{c.ratio.median:.1f} in {c.what}" for c in held if c.over == name)
+        for name in dict.fromkeys(claim.over for claim in held)
+    ]
+    name = comparison.name if comparison.name == first else f"{first} on {comparison.name}"
+    better = f"{name}, times better: {'; '.join(over)}." if over else f"{name}: no claim is backed."
+    lost = summary.losses(comparison, bound_ms)
+    return f"{better} It loses: {'; '.join(lost)}." if lost else better
+
+
+def how(result: results.Result) -> str:
+    """How it was measured, in a sentence."""
     method = result.method
-    held = [claim for claim in summary.claims(comparison, method.bound_ms) if claim.holds]
-    claims = "; ".join(f"{c.ratio.median:.1f} times the {c.over} in {c.what}" for c in held)
-    first = f"{comparison.sides[0].name}: {claims or 'no claim is backed'}"
-    made = f"on {result.machine.cpu}, {result.made[:10]}, by `{method.command}`"
     return (
-        f"{first}. {comparison.heading.capitalize()}. Rounds taken in turn: {method.rounds}, of which the"
-        f" medians; inference threads: {method.threads}; {made}."
+        f"Medians of {method.rounds} rounds, the sides in turn; inference threads: {method.threads}; on"
+        f" {result.machine.cpu}, {result.made[:10]}, by `{method.command}`.\n"
     )
 
 

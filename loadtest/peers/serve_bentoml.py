@@ -12,7 +12,7 @@ from served import Model, options
 
 if __name__ == "__main__":
     given = options()
-    os.environ["PEER_FOLDER"] = str(given.bundles / given.models)
+    os.environ["PEER_FOLDER"] = str((given.bundles / given.models).resolve())  # it changes folders
     os.environ["PEER_BATCH"] = str(given.batch)
 
 

@@ -76,6 +76,21 @@ def test_a_peer_that_cannot_be_installed_is_noted_and_left_out(contest):
     assert [side.name for side in result.comparisons[0].sides] == [OWN]
 
 
+def test_a_peer_that_does_not_start_is_noted_and_left_out(contest, tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit('no such model')")
+    peers = [dataclasses.replace(small_peer("broken"), script=str(broken)), small_peer()]
+    result = contest(peers).run()
+    assert result.complete
+    assert "broken ended with exit code 1 before it was ready: no such model" in result.notes
+    assert [side.name for side in result.comparisons[0].sides] == [OWN, "other"]
+
+
+def test_a_contest_ends_where_qingmo_does_not_start(contest, command):
+    with pytest.raises(StartFailed, match="this bundle is broken"):
+        contest([small_peer()], serve=command("--refuse")).run()
+
+
 def test_scores_that_differ_are_not_the_same_work():
     require_same("other", ["a"], [Best("x", 0.5)], [Best("x", 0.505)])
     for other in (Best("x", 0.52), Best("y", 0.5)):

@@ -44,13 +44,30 @@ def test_bundles_of_several_folders_are_served_from_one(bundle, tmp_path):
     assert sorted(one.name for one in find_bundles([folder])) == ["one", "two"]
 
 
-@pytest.mark.parametrize("effort", [Effort.QUICK, Effort.NORMAL])
+@pytest.mark.parametrize("effort", Effort)
 @pytest.mark.parametrize("sides", [2, 6, 10])
 def test_a_comparison_fits_its_budget(effort, sides):
     timing = TIMINGS[effort].fitted(sides)
     assert timing.rounds >= 2
     one_bundle = effort is Effort.QUICK and sides > 2
     assert one_bundle or timing.seconds(sides) <= TIMINGS[effort].budget_seconds
+
+
+def test_the_record_of_five_bundles_keeps_every_kind_of_load_and_three_rounds():
+    """Five bundles, each against two forms of BERT-base: inside 50 minutes, with room for slow sides."""
+    timing = TIMINGS[Effort.THOROUGH].fitted(15)
+    assert timing.seconds(15) <= 45 * 60
+    assert timing.rounds >= 3
+    assert len(timing.rates) >= 3
+    assert timing.search_steps >= 2
+    assert len(timing.connections) >= 3
+    assert min(timing.lone_seconds, timing.open_seconds, timing.closed_seconds / 2) >= 3
+
+
+def test_one_bundle_for_the_record_is_measured_longer():
+    few, many = (TIMINGS[Effort.THOROUGH].fitted(sides) for sides in (3, 15))
+    assert few.rounds > many.rounds
+    assert few.closed_seconds > many.closed_seconds
 
 
 def test_who_says_how_often_gets_it():

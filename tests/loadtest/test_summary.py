@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from loadtest.load import Kind
 from loadtest.results import Comparison, Engine, Side, Turn
-from loadtest.summary import checks, claims, goodput, interval
+from loadtest.summary import checks, claims, goodput, interval, losses
 from loadtest.turns import fewest
 from tests.kit.load_kit import load
 
@@ -78,6 +78,31 @@ def test_ratios_are_taken_within_a_round():
 )
 def test_a_claim_that_the_interval_does_not_carry_is_not_made(mine, theirs):
     assert not claims(comparison(mine, theirs), 50)[0].holds
+
+
+def test_where_the_first_side_loses_is_said_in_words():
+    found = comparison([100, 100, 100], [200, 210, 220])
+    assert [claim.lost for claim in claims(found, 50)] == [True, True]
+    sides = (msgspec.structs.replace(found.sides[0], idle_share=0.02), found.sides[1])
+    said = losses(msgspec.structs.replace(found, sides=sides), 50)
+    assert said == [
+        "BERT-base is better in throughput: student has 0.48 of it",
+        "BERT-base is better in lone latency: student has 0.48 of it",
+        "idle, BERT-base 0.10 % of a core, and student 2.00 %",
+    ]
+    assert losses(comparison([200, 200], [100, 100]), 50) == []
+
+
+def test_a_round_without_goodput_counts_as_one():
+    found = comparison([100, 100], [100, 100])
+    kept, missed = load(Kind.OPEN, 100, p99=10, rate=100), load(Kind.OPEN, 100, p99=90, rate=100)
+    opened = {("student", 1): kept, ("student", 2): missed, ("BERT-base", 1): kept, ("BERT-base", 2): kept}
+    turns = tuple(
+        msgspec.structs.replace(turn, opened=(opened[turn.side, turn.round],)) for turn in found.turns
+    )
+    goodputs = claims(msgspec.structs.replace(found, turns=turns), 50)[-1]
+    assert goodputs.ratio.n == 2
+    assert goodputs.ratio.least == 0
 
 
 def test_a_saturated_generator_backs_no_claim():
