@@ -135,8 +135,8 @@ class FloatBlocks:
 
     def attend(self, layer: int, x: str, mask: str, shape: str) -> str:
         """Projection, onnxruntime's fused attention, projection."""
-        graph, hidden = self.graph, self.shape.hidden
-        packed = graph.node("Concat", shape, graph.ints(3 * hidden), axis=0)
+        graph, size = self.graph, self.shape.attention
+        packed = graph.node("Concat", shape, graph.ints(3 * size), axis=0)
         qkv = graph.node("Reshape", self.dense(f"layers.{layer}.qkv", x), packed)
         query, key, value = graph.nodes("Split", qkv, outputs=3, axis=-1, num_outputs=3)
         context = graph.node(
@@ -145,7 +145,7 @@ class FloatBlocks:
             domain=MICROSOFT,
             num_heads=self.shape.heads,
         )
-        return self.dense(f"layers.{layer}.out", graph.node("Reshape", context, graph.ints(-1, hidden)))
+        return self.dense(f"layers.{layer}.out", graph.node("Reshape", context, graph.ints(-1, size)))
 
     def feed_forward(self, layer: int, x: str) -> str:
         """Dense, activation, dense."""

@@ -56,16 +56,21 @@ def run(job: Job) -> Trained:
     section = job.finetune
     torch.manual_seed(job.recipe.seed)
     start, split = load_trained(job.before("finetune")), split_of(job)
-    network, tokenizer = load_network(start, section.dropout), start.tokenizer()
-    examples = examples_of(start.config, tokenizer, split.train)
-    if job.recipe.data.empty is not UNSET:
-        examples = fewer_empty(examples, job.recipe.data.empty, job.recipe.seed)
-    learner = Fitting(
-        network, examples, exam_of(start.config, tokenizer, split.validation), section.smoothing
-    )
+    network = load_network(start, section.dropout)
+    examples, exam = learnt_and_asked(job, start, split)
+    learner = Fitting(network, examples, exam, section.smoothing)
     checkpoints = checkpoint_folder(job, "finetune", section, start)
     done = Run(learner, section, checkpoints, job.recipe.seed, job.console).train()
     return save_result(job, "finetune", start, network, done, split)
+
+
+def learnt_and_asked(job: Job, start: Trained, split: Split) -> tuple[Examples, Exam]:
+    """Train rows as the network learns them, with so many empty windows as the recipe says; and the exam."""
+    tokenizer, empty = start.tokenizer(), job.recipe.data.empty
+    examples = examples_of(start.config, tokenizer, split.train)
+    if empty is not UNSET:
+        examples = fewer_empty(examples, empty, job.recipe.seed)
+    return examples, exam_of(start.config, tokenizer, split.validation)
 
 
 def fewer_empty(examples: Examples, share: float, seed: int) -> Examples:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from models.job import Job
@@ -40,7 +41,10 @@ def run(job: Job) -> Trained:
 def widened_shape(shape: Shape, times: int) -> Shape:
     """The geometry with every width `times` as large; layers, heads and positions stay."""
     narrow = None if shape.embedding is None else shape.embedding * times
-    return replace(shape, hidden=shape.hidden * times, ffn=shape.ffn * times, embedding=narrow)
+    size = UNSET if shape.head_size is UNSET else shape.head_size * times
+    return replace(
+        shape, hidden=shape.hidden * times, ffn=shape.ffn * times, embedding=narrow, head_size=size
+    )
 
 
 def widened(shape: Shape, weights: Weights, times: int) -> dict[str, Floats]:
@@ -58,5 +62,5 @@ def _wide(shape: Shape, name: str, value: Floats, times: int) -> Floats:
     if value.ndim == 2:  # a dense layer [outputs, inputs] adds up as many copies of each input
         wide = np.repeat(wide, times, axis=1) / np.float32(times)
     if part == "qkv":  # heads are wider, so scores are divided by more than copies make them larger
-        wide[: shape.hidden * times] /= np.float32(np.sqrt(times))
+        wide[: shape.attention * times] /= np.float32(np.sqrt(times))
     return np.ascontiguousarray(wide)

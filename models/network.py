@@ -1,12 +1,12 @@
 """The one network of this house in torch: an encoder in the BERT post-LN form with one linear head.
 
-State-dict names, which `models.export` reads (H hidden, F ffn; linear weights are [out, in]):
+State-dict names, which `models.export` reads (H hidden, A attention, F ffn; linear weights are [out, in]):
 
 - `embed.word` [vocab, H], `embed.position` [positions, H] (token type 0 folded in)
 - `embed.norm.{weight,bias}` [H]; `embed.second` [H], only where the second of two texts is marked
 - `embed.project.{weight,bias}` [H, E], only where words, positions and norm have a width E of their own
-- `layers.{i}.qkv.{weight,bias}` [3H, H]: query, key and value stacked, each with its heads side by side
-- `layers.{i}.out.{weight,bias}` [H, H], `layers.{i}.attn_norm.{weight,bias}` [H]
+- `layers.{i}.qkv.{weight,bias}` [3A, H]: query, key and value stacked, each with its heads side by side
+- `layers.{i}.out.{weight,bias}` [H, A], `layers.{i}.attn_norm.{weight,bias}` [H]
 - `layers.{i}.ffn_in.{weight,bias}` [F, H], `layers.{i}.ffn_out.{weight,bias}` [H, F]
 - `layers.{i}.ffn_norm.{weight,bias}` [H]
 - `head.{weight,bias}` [outputs, H], or [outputs, 4H] where two texts are compared
@@ -62,8 +62,8 @@ class Layer(nn.Module):
     def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
         hidden, ffn = shape.hidden, shape.ffn
-        self.qkv = nn.Linear(hidden, 3 * hidden)
-        self.out = nn.Linear(hidden, hidden)
+        self.qkv = nn.Linear(hidden, 3 * shape.attention)
+        self.out = nn.Linear(shape.attention, hidden)
         self.attn_norm = nn.LayerNorm(hidden, shape.eps)
         self.ffn_in = nn.Linear(hidden, ffn)
         self.ffn_out = nn.Linear(ffn, hidden)
@@ -81,17 +81,15 @@ class Layer(nn.Module):
 
     def heads_of(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value of `hidden` [rows, width, hidden], each [rows, heads, width, head size]."""
-        rows, width, size = hidden.shape
-        qkv = self.qkv(hidden).view(rows, width, 3, self.heads, size // self.heads)
+        qkv = self.qkv(hidden).unflatten(-1, (3, self.heads, -1))
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         return query, key, value
 
     def _attend(self, hidden: Tensor, visible: Tensor) -> Tensor:
-        rows, width, size = hidden.shape
         query, key, value = self.heads_of(hidden)
         drop = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=drop)
-        return mixed.transpose(1, 2).reshape(rows, width, size)
+        return mixed.transpose(1, 2).flatten(2)
 
     def _drop(self, hidden: Tensor) -> Tensor:
         return F.dropout(hidden, self.dropout, self.training)

@@ -160,11 +160,13 @@ class IntegerBlocks:
 
     def attend(self, layer: int, x: str, mask: str, shape: str) -> str:
         """QAttention of onnxruntime at static scales, then the output projection."""
-        graph, hidden = self.graph, self.shape.hidden
+        graph, size = self.graph, self.shape.attention
         qkv, out = self._site(layer, "qkv"), self._site(layer, "out")
-        fold = np.concatenate([np.ones(2 * hidden, np.float32), 1 / out.step])
+        fold = np.concatenate([np.ones(2 * size, np.float32), 1 / out.step])
         rows = graph.node(
-            "Reshape", self._rounded(x, qkv), graph.node("Concat", shape, graph.ints(hidden), axis=0)
+            "Reshape",
+            self._rounded(x, qkv),
+            graph.node("Concat", shape, graph.ints(self.shape.hidden), axis=0),
         )
         context = graph.node(
             "QAttention",
@@ -173,7 +175,7 @@ class IntegerBlocks:
             domain=MICROSOFT,
             num_heads=self.shape.heads,
         )
-        flat = graph.node("Reshape", context, graph.ints(-1, hidden))
+        flat = graph.node("Reshape", context, graph.ints(-1, size))
         return self._dense(graph.node("QuantizeLinear", flat, self.one, self._zero(out)), out)
 
     def feed_forward(self, layer: int, x: str) -> str:

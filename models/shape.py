@@ -8,8 +8,12 @@ qkv stacks query, key and value; head.{weight,bias}, [outputs, features].
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from models.errors import MakeError
 
 Head = Literal["classify", "tokens", "spans"]
 Activation = Literal["relu", "gelu", "gelu_tanh"]
@@ -25,6 +29,8 @@ class Shape:
 
     Where `embedding` is given, words and positions have that width, and a projection leads to `hidden`
     (ALBERT, ELECTRA). Where layers are `shared`, layers.0 holds the weights of all.
+
+    Where `head_size` is given, heads have that width, else they share `hidden` evenly (pruning leaves fewer).
 
     `pooling` says what `classify` sees: the first token (cls), the mean over all (mean), or the means of both
     texts with their distance and product (compared; Reimers and Gurevych 2019, arXiv 1908.10084).
@@ -44,11 +50,18 @@ class Shape:
     first_ends: int | None = None
     embedding: int | None = None
     shared: bool = False
+    # Unset it does not stand in a checkpoint's name: runs from before it was thought of go on.
+    head_size: int | UnsetType = UNSET
 
     @property
     def embedded(self) -> int:
         """Width of a word's embedding."""
         return self.embedding or self.hidden
+
+    @property
+    def attention(self) -> int:
+        """Width of query, of key and of value: all heads side by side."""
+        return self.hidden if self.head_size is UNSET else self.heads * self.head_size
 
     def stored(self, layer: int) -> int:
         """The number under which the weights of `layer` are stored."""
@@ -62,8 +75,19 @@ class Shape:
     @property
     def parameters(self) -> int:
         """All weights of the network, head included."""
-        layer = 4 * self.hidden * (self.hidden + 1) + self.ffn * (2 * self.hidden + 1) + 5 * self.hidden
+        attention = self.attention * (4 * self.hidden + 3) + self.hidden
+        layer = attention + self.ffn * (2 * self.hidden + 1) + 5 * self.hidden
         marks = 0 if self.first_ends is None else 1
         embedding = (self.vocab + self.positions + 2 + marks) * self.embedded
         embedding += 0 if self.embedding is None else self.hidden * (self.embedding + 1)
         return embedding + (1 if self.shared else self.layers) * layer + self.outputs * (self.features + 1)
+
+
+def pruned_shape(shape: Shape, heads: int, ffn: int) -> Shape:
+    """The geometry with so many heads and inner units in each layer; MakeError where there are fewer."""
+    if heads > shape.heads or ffn > shape.ffn:
+        raise MakeError(
+            f"[prune] keeps {heads} heads and {ffn} inner units of each layer; "
+            f"the network has {shape.heads} and {shape.ffn}."
+        )
+    return replace(shape, heads=heads, ffn=ffn, head_size=shape.attention // shape.heads)

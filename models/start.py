@@ -12,7 +12,7 @@ from models.base import Base, Floats, open_base
 from models.data.texts import read_texts
 from models.errors import MakeError
 from models.job import Job
-from models.shape import Shape
+from models.shape import Shape, pruned_shape
 from models.tasks import TASKS
 from models.vocabulary import Vocabulary, count_characters, count_pieces, cut, cut_to_characters, tokenizer_of
 from models.workspace import Config, Record, Trained, save_trained, versions_here
@@ -25,6 +25,8 @@ def run(job: Job) -> Trained:
     _check_layers(job, base)
     vocabulary = _vocabulary(job, base)
     shape = _shape(job, vocabulary, base)
+    if job.recipe.prune:  # said now rather than after hours of training
+        pruned_shape(shape, job.recipe.prune.heads, job.recipe.prune.ffn)
     config = _config(job, vocabulary, base, shape)
     record = Record(
         recipe=job.recipe.name,

@@ -17,7 +17,13 @@ NARROW = Shape(vocab=40, hidden=24, layers=3, heads=4, ffn=48, positions=16, out
 @pytest.mark.parametrize("times", [2, 3])
 @pytest.mark.parametrize(
     "change",
-    [{}, {"head": "tokens"}, {"first_ends": 2, "pooling": "compared"}, {"embedding": 8, "shared": True}],
+    [
+        {},
+        {"head": "tokens"},
+        {"first_ends": 2, "pooling": "compared"},
+        {"embedding": 8, "shared": True},
+        {"heads": 3, "head_size": 6},
+    ],
 )
 def test_the_wide_network_gives_the_logits_of_the_narrow_one(times, change):
     torch.manual_seed(1)

@@ -31,8 +31,8 @@ def weights_of(shape: Shape, seed: int = 0) -> dict[str, np.ndarray]:
         **linear("head", shape.outputs, shape.hidden),
     }
     for layer in range(shape.layers):
-        found |= linear(f"layers.{layer}.qkv", 3 * shape.hidden, shape.hidden)
-        found |= linear(f"layers.{layer}.out", shape.hidden, shape.hidden)
+        found |= linear(f"layers.{layer}.qkv", 3 * shape.attention, shape.hidden)
+        found |= linear(f"layers.{layer}.out", shape.hidden, shape.attention)
         found |= linear(f"layers.{layer}.ffn_in", shape.ffn, shape.hidden)
         found |= linear(f"layers.{layer}.ffn_out", shape.hidden, shape.ffn)
         found |= norm(f"layers.{layer}.attn_norm") | norm(f"layers.{layer}.ffn_norm")
@@ -73,8 +73,9 @@ def test_int8_stays_close_to_float(activation, head, pooling):
 
 @pytest.mark.parametrize("head", ["classify", "tokens"])
 @pytest.mark.parametrize("width", [8, 17, 32])
-def test_an_answer_is_equal_to_the_bit_alone_and_in_company(head, width):
-    shape = shape_like(head=head)
+@pytest.mark.parametrize("pruned", [{}, {"heads": 3, "head_size": 8}])
+def test_an_answer_is_equal_to_the_bit_alone_and_in_company(head, width, pruned):
+    shape = shape_like(head=head, **pruned)
     weights = weights_of(shape)
     rng = np.random.default_rng(width)
     ids = rng.integers(0, shape.vocab, (13, width))
