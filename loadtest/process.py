@@ -16,6 +16,7 @@ from loadtest.usage import family
 
 ROOT = Path(__file__).resolve().parent.parent
 TAIL_LINES = 5
+OF_A_REQUEST = '"event":"request"'
 GONE_SECONDS = 10.0
 
 
@@ -100,12 +101,13 @@ def stop(child: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 def last_words(log: Path) -> str:
-    """The last lines a child wrote, in one line."""
+    """The last lines a child wrote, in one line; what a server logs of each request tells no cause."""
     try:
         lines = log.read_text("utf-8", errors="replace").strip().splitlines()
     except OSError:
         return ""
-    return " / ".join(line.strip() for line in lines[-TAIL_LINES:])
+    told = [line.strip() for line in lines if OF_A_REQUEST not in line]
+    return " / ".join(told[-TAIL_LINES:])
 
 
 def how_it_ended(child: subprocess.Popen[bytes]) -> str:

@@ -77,9 +77,7 @@ def require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise StartFailed(
-                f"Port {port} is taken by another program; give a free one with --port."
-            ) from error
+            raise StartFailed(f"Port {port} is taken by another program.") from error
 
 
 class Target:
@@ -131,15 +129,16 @@ class Target:
     def _wait_ready(self, end: float) -> None:
         while time.perf_counter() < end:
             if self.child.poll() is not None:
-                words = process.last_words(self.log) or "it said nothing"
-                raise StartFailed(f"{self._fate()} before it was ready: {words}")
+                raise StartFailed(f"{self._fate()} before it was ready: {self._words()}")
             if get(self.port, self.serving.ready_path)[0] == 200:
                 return
             time.sleep(0.02)
         raise StartFailed(
-            f"{self.serving} was not ready after {self.serving.ready_seconds:.0f} s: "
-            f"{process.last_words(self.log)}"
+            f"{self.serving} was not ready after {self.serving.ready_seconds:.0f} s: {self._words()}"
         )
+
+    def _words(self) -> str:
+        return process.last_words(self.log) or "it said nothing"
 
     def _fate(self) -> str:
         return f"{self.serving} {process.how_it_ended(self.child)}"
@@ -151,7 +150,7 @@ class Target:
             TargetDied: It ended.
         """
         if self.child.poll() is not None:
-            raise TargetDied(f"{self._fate()} while it was measured: {process.last_words(self.log)}")
+            raise TargetDied(f"{self._fate()} while it was measured: {self._words()}")
 
     def idle_share(self, seconds: float) -> float:
         """Share of a core that the server uses while nobody asks."""

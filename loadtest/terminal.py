@@ -44,6 +44,9 @@ def one_sentence() -> Iterator[None]:
         yield
     except LoadtestError as error:
         fail(str(error), FAILED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else "A file of the measurement cannot be written: "
+        fail(f"{where}{error.strerror or error}.", FAILED)
     except KeyboardInterrupt:
         fail("Ended early; the finished rounds are kept.", INTERRUPTED)
 

@@ -50,6 +50,16 @@ def test_nobody_there_is_one_sentence():
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_full_temporary_folder_is_one_sentence():
+    small = 'ulimit -f 1; exec "$@"'  # files end at a kilobyte, and the requests are more
+    asked = [sys.executable, "-m", "loadtest.cli", "run", "--url", "http://127.0.0.1:9", "--seconds", "0.5"]
+    done = subprocess.run(
+        ["sh", "-c", small, "sh", *asked], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "A file of the measurement cannot be written: File too large.\n"
+
+
 def test_soak_judges_and_says_so(bundle, command):
     folder = bundle("narrow")
     fine = ask(

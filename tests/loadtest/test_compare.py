@@ -154,6 +154,23 @@ def test_a_full_disk_is_a_sentence_and_harms_no_older_result(settings, tmp_path,
     assert list(given.out.parent.iterdir()) == [given.out]
 
 
+def test_a_disk_that_fills_in_mid_run_keeps_the_rounds_before(settings, tmp_path):
+    given, limits = settings("--delay-ms", "1"), resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(step):
+        if "round 2, narrow" in step:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (given.out.stat().st_size + 100, limits[1]))
+
+    try:
+        with pytest.raises(NotWritten, match=r"result\.json cannot be written"):
+            Bench(given, tmp_path, fill).run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [turn.side for turn in read(given.out).comparisons[0].turns] == ["narrow", "wide"]
+    assert list(given.out.parent.iterdir()) == [given.out]
+    assert not servers_of("small_server.py")
+
+
 def test_an_interrupt_leaves_a_sentence_the_rounds_and_no_orphan(settings, tmp_path):
     given = dataclasses.replace(settings("--delay-ms", "1"), timing=TIMING.changed(500, ()))
     pickled, out = tmp_path / "settings", given.out

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtest.errors import StartFailed
+from loadtest.errors import StartFailed, TargetDied
 from loadtest.places import portable
 from loadtest.process import ROOT, share_cores, spawn, stop
 from loadtest.usage import Stretch, allocated_mb, cpu_seconds, family, resident_mb
@@ -31,7 +32,10 @@ def test_a_taken_port_is_refused_before_anything_starts(small):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(StartFailed, match=f"Port {port} is taken"), small(port=port):
+        with (
+            pytest.raises(StartFailed, match=rf"^Port {port} is taken by another program\.$"),
+            small(port=port),
+        ):
             pass
 
 
@@ -41,6 +45,16 @@ def test_a_server_that_refuses_to_start_is_quoted(small):
         small("--refuse"),
     ):
         pass
+
+
+def test_what_a_server_logged_of_requests_is_not_in_the_sentence(small):
+    with small() as target:
+        target.log.write_text('{"event":"request","status":200}\nout of memory\n{"event":"request"}\n')
+        os.kill(target.child.pid, signal.SIGKILL)
+        target.child.wait(10)
+        sentence = "The server of narrow was ended by signal 9 while it was measured: out of memory"
+        with pytest.raises(TargetDied, match=f"^{re.escape(sentence)}$"):
+            target.require_alive()
 
 
 def test_a_server_that_is_never_ready_is_ended(small, tmp_path):
