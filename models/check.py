@@ -85,11 +85,12 @@ class Compared:
 
 def _problems(bundle: Bundle, wish: Wish, console: Console) -> list[str]:
     """Asks, prints what is found, and gives a sentence for each thing that is not as it should be."""
-    from models.quality import ask, quality_of  # noqa: PLC0415 - what needs the tasks is slow to import
+    from models.quality import ask, quality_of, read_official, stated_official  # noqa: PLC0415 - what needs the tasks is slow to import
     from server.inference.predictor import Predictor  # noqa: PLC0415
 
     manifest = bundle.manifest
-    official = _official(manifest, wish)
+    named = read_official(manifest.task, wish.data, wish.set) if wish.set else None
+    official = named or stated_official(manifest, wish.data)
     asked = replace(official, rows=official.rows[: wish.limit or None])
     same = {True: "as published", False: "NOT as published", None: "own data"}[official.file.published]
     count = f"{len(asked.rows)} of the {len(official.rows)} rows of {official.file.name} ({same})"
@@ -112,19 +113,6 @@ def _held(
     if not stated:
         console.print("bundle.json states no figure on these rows: there was nothing to hold them against.")
     return [_sentence(line) for line in lines if line.differs(tolerance)]
-
-
-def _official(manifest: Manifest, wish: Wish) -> Official:
-    """The split that was wished, or the one of the first figure; MakeError where neither is known."""
-    from models.quality import read_official  # noqa: PLC0415 - what needs the tasks is slow to import
-
-    if wish.set:
-        return read_official(manifest.task, wish.data, wish.set)
-    on = manifest.quality[0].split.partition(",")[0] if manifest.quality else ""
-    name, _, split = on.rpartition(" ")
-    if not name:
-        raise MakeError(f"{manifest.name} does not say what it was measured on; name a set with --set.")
-    return read_official(manifest.task, wish.data, name, split)
 
 
 def _stated(manifest: Manifest, official: Official, wish: Wish) -> Sequence[Quality]:

@@ -14,6 +14,7 @@ from models.bert_base import bert_base
 from models.check import check
 from models.errors import MakeError
 from models.own.command import pack
+from models.table.command import table
 
 main = typer.Typer(
     no_args_is_help=True, help="Makes small Chinese language models and packs them as bundles."
@@ -87,6 +88,7 @@ def compare_made(recipes: Annotated[list[str], typer.Argument(help="Two recipes 
 
 
 main.command()(check)
+main.command()(table)
 main.command()(pack)
 main.command()(bert_base)
 

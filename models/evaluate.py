@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -11,15 +10,14 @@ import msgspec
 from models.base import open_base
 from models.confusion import draw
 from models.costcurve import measure_cost, standard_widths
-from models.graphs import INT8_FILE
 from models.job import Job
 from models.layout import layout_of, tags_of
-from models.quality import ask, quality_of, read_official
+from models.quality import ask, quality_of, read_official, record_look
 from models.seal import seal
 from models.tasks import TASKS
 from models.tasks.figures import Confusion
 from models.vocabulary import share_differing, share_unknown, tokenizer_of
-from models.workspace import Look, Record, Trained, fresh_folder, load_trained, update_record
+from models.workspace import INT8_FILE, Record, Trained, fresh_folder, load_trained
 from server.inference.bundle import TOKENIZER_FILE, load_bundle
 from server.inference.manifest import SCHEMA, Graph, Lineage, Manifest, Quality, Terms
 from server.inference.predictor import Predictor
@@ -43,7 +41,7 @@ def run(job: Job) -> None:
         quality = _with_note(quality, _cut(job, trained, [row.asked for row in rows]))
         seal(folder / "bundle", msgspec.structs.replace(manifest, quality=quality))
         _write_confusion(folder, task.confusion(rows, answers, list(job.recipe.labels)), manifest.title)
-    _record_look(trained, quality, official.file.name)
+    record_look(trained, official, quality, "evaluation of the int8 bundle")
     for each in quality:
         job.console.print(f"{each.metric} {each.value:.4f} ({each.split}, n = {each.n}) {each.notes}")
 
@@ -113,18 +111,6 @@ def _lineage(job: Job, record: Record) -> Lineage:
         notes=f"{len(record.epochs)} epochs over {record.rows} rows; best {TASKS[job.recipe.task].metric} "
         f"{record.best:.4f} on {record.validation_rows} validation rows held out of train.",
     )
-
-
-def _record_look(trained: Trained, quality: Sequence[Quality], split: str) -> None:
-    look = Look(
-        split=split,
-        when=datetime.now(UTC).isoformat(timespec="seconds"),
-        why="evaluation of the int8 bundle",
-        rows=quality[0].n,
-        figures={f"{each.metric}, {each.split}": each.value for each in quality},
-    )
-    record = msgspec.structs.replace(trained.record, looks=(*trained.record.looks, look))
-    update_record(trained, record)
 
 
 def _write_confusion(folder: Path, confusion: Confusion | None, title: str) -> None:

@@ -17,12 +17,10 @@ from models.job import Job
 from models.layout import encode, layout_of
 from models.quantize import quantized
 from models.task_data import exam_of, split_of
-from models.workspace import Config, Trained, fresh_folder, load_trained
+from models.workspace import FLOAT_FILE, INT8_FILE, Config, Trained, fresh_folder, load_trained
 from server.inference.runtime import Session, collate
 from server.inference.values import Example, Window
 
-FLOAT_FILE = "float.onnx"
-INT8_FILE = "model.onnx"
 CHECKED_TEXTS = 64
 TOLERANCE = 1e-4  # between torch and the float graph, in logits
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from models.data.rows import Row, seen_before
 from models.data.sets import DataFile
+from models.errors import MakeError
 from models.tasks import TASKS
 from models.tasks.figures import Figure
-from server.inference.manifest import Quality
+from models.workspace import Look, Trained, load_trained, update_record
+from server.inference.manifest import Manifest, Quality
 from server.inference.predictor import Predictor
 from server.inference.values import Answer, Task
 
@@ -38,6 +43,15 @@ def read_official(task: Task, data: Path, name: str, split: str = "") -> Officia
     return Official(task, f"{name} {split}", file, rows, train)
 
 
+def stated_official(manifest: Manifest, data: Path) -> Official:
+    """The split that the bundle's first figure was measured on; MakeError where it has none."""
+    on = manifest.quality[0].split.partition(",")[0] if manifest.quality else ""
+    name, _, split = on.rpartition(" ")
+    if not name:
+        raise MakeError(f"{manifest.name} does not say what it was measured on; name a set with --set.")
+    return read_official(manifest.task, data, name, split)
+
+
 def ask(predictor: Predictor, rows: Sequence[Row]) -> list[Answer]:
     """The started predictor's answer to every row, each text alone."""
     return [predictor.answer(row.asked) for row in rows]
@@ -52,6 +66,19 @@ def quality_of(official: Official, answers: Sequence[Answer], seed: int) -> tupl
         figures = task.figures([rows[i] for i in fresh], [answers[i] for i in fresh], train, seed)
         found += [_as_quality(figure, f"{official.name}, {UNSEEN}") for figure in figures]
     return tuple(found)
+
+
+def record_look(trained: Trained, official: Official, quality: Sequence[Quality], why: str) -> None:
+    """Write down in the network's record that it was asked an official split, and what was seen."""
+    look = Look(
+        split=official.file.name,
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        why=why,
+        rows=quality[0].n,
+        figures={f"{each.metric}, {each.split}": each.value for each in quality},
+    )
+    record = load_trained(trained.folder).record  # others may have looked since
+    update_record(trained, msgspec.structs.replace(record, looks=(*record.looks, look)))
 
 
 def _as_quality(figure: Figure, split: str) -> Quality:

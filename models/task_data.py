@@ -20,7 +20,7 @@ from models.recipe import Recipe
 from models.tasks import TASKS
 from models.workspace import Config
 from server.inference.manifest import DataDigest
-from server.inference.values import Encoded, Options
+from server.inference.values import Answer, Encoded, Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,17 @@ class Exam:
         """Of every window of every text, in order."""
         return [example.ids.tolist() for encoded in self.encoded for example in encoded.examples]
 
-    def score(self, logits: Sequence[NDArray[np.float32]]) -> float:
-        """The task's score (0..1) of the windows' logits, by the server's decoder."""
+    def answers(self, logits: Sequence[NDArray[np.float32]]) -> list[Answer]:
+        """What the server's decoder makes of the windows' logits, an answer a row."""
         decoder, left = decoder_of(self.config), iter(logits)
-        answers = [
+        return [
             decoder.decode(encoded, [next(left) for _ in encoded.examples], Options())
             for encoded in self.encoded
         ]
-        return TASKS[self.config.task].score(self.rows, answers)
+
+    def score(self, logits: Sequence[NDArray[np.float32]]) -> float:
+        """The task's score (0..1) of those answers."""
+        return TASKS[self.config.task].score(self.rows, self.answers(logits))
 
 
 def split_of(job: Job) -> Split:

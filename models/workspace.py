@@ -26,6 +26,10 @@ from models.shape import Shape
 from server.inference.manifest import DataDigest, LabelName
 from server.inference.values import Task
 
+FLOAT_FILE = "float.onnx"
+INT8_FILE = "model.onnx"
+WEIGHTS_FILE = "network.safetensors"
+
 Weights = Mapping[str, NDArray[np.float32]]
 
 
@@ -99,7 +103,7 @@ class Trained:
         """All weights as float32 arrays, by the names that `models.network` documents."""
         from safetensors.numpy import load_file  # noqa: PLC0415 - the base installation packs without it
 
-        return load_file(self.folder / "network.safetensors")
+        return load_file(self.folder / WEIGHTS_FILE)
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer the network was trained with; it adds no special tokens."""
@@ -130,7 +134,7 @@ def save_trained(
     from safetensors.numpy import save_file  # noqa: PLC0415 - the base installation packs without it
 
     with fresh_folder(folder) as fresh:
-        save_file(dict(weights), fresh / "network.safetensors")
+        save_file(dict(weights), fresh / WEIGHTS_FILE)
         (fresh / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
         _write_json(fresh / "config.json", config)
         _write_json(fresh / "record.json", record)

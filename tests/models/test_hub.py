@@ -15,10 +15,10 @@ pytest.importorskip("onnx")
 
 from models.base import open_base  # noqa: E402
 from models.errors import MakeError  # noqa: E402
-from models.graphs import FLOAT_FILE, INT8_FILE, graph_logits  # noqa: E402
+from models.graphs import graph_logits  # noqa: E402
 from models.infer import load_network, logits_of, padded  # noqa: E402
 from models.make import make  # noqa: E402
-from models.workspace import load_trained  # noqa: E402
+from models.workspace import FLOAT_FILE, INT8_FILE, load_trained  # noqa: E402
 from server.inference.bundle import load_bundle  # noqa: E402
 from server.inference.predictor import Predictor  # noqa: E402
 from server.inference.values import Text  # noqa: E402

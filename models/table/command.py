@@ -1,0 +1,87 @@
+"""The command `qingmo-models table`: which models, and where the table goes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from models.errors import MakeError
+from server.errors import ServeError
+
+if TYPE_CHECKING:
+    from models.table.sheet import Sheet
+    from models.table.subject import Subject
+
+Recipes = Annotated[
+    list[str] | None, typer.Argument(metavar="[RECIPE]...", help="Recipes that were made here.")
+]
+Bundles = Annotated[list[Path] | None, typer.Option("--bundle", help="A packed bundle; may be repeated.")]
+Data = Annotated[Path, typer.Option(help="The folder with the data sets, one folder each.")]
+Out = Annotated[Path, typer.Option(help="The JSON file; Markdown goes beside it.")]
+
+
+def table(
+    data: Data,
+    recipes: Recipes = None,
+    bundle: Bundles = None,
+    out: Out = Path("docs/results/models.json"),
+) -> None:
+    """Measure models side by side, fp32 and int8, students and teachers, and write a table."""
+    from models.table.measuring import Measuring  # noqa: PLC0415 - slow to import
+    from models.table.sheet import write  # noqa: PLC0415
+    from models.workspace import work_folder  # noqa: PLC0415
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        subjects = _subjects(recipes or [], bundle or [], work_folder())
+        sheet, measuring = _empty_sheet(recipes or [], bundle or [], out), Measuring(data, work_folder())
+        for subject in subjects:
+            console.print(f"{subject.name} ...", markup=False)
+            sheet = msgspec.structs.replace(sheet, lines=(*sheet.lines, measuring.line(subject)))
+            beside = write(sheet, out)
+    except (MakeError, ServeError) as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
+    console.print(f"Written: {out}, {beside}", markup=False)
+
+
+def _subjects(recipes: Sequence[str], bundles: Sequence[Path], work: Path) -> list[Subject]:
+    """Recipes first; MakeError where none is named."""
+    from models.recipe import read_recipe, recipe_names  # noqa: PLC0415 - slow to import
+    from models.table.subject import of_bundle, of_recipe  # noqa: PLC0415
+
+    if not recipes and not bundles:
+        raise MakeError("Name recipes, or bundles with --bundle.")
+    known = {name: name for name in recipe_names()} | {read_recipe(name)[0].name: name for name in recipes}
+    made = [of_recipe(name, work) for name in recipes]
+    return made + [of_bundle(folder, work, known) for folder in bundles]
+
+
+def _empty_sheet(recipes: Sequence[str], bundles: Sequence[Path], out: Path) -> Sheet:
+    """The machine and the code as they are now; the data's folder is nobody else's business."""
+    from models.costcurve import machine  # noqa: PLC0415 - slow to import
+    from models.table.measuring import TIMED  # noqa: PLC0415
+    from models.table.sheet import Sheet  # noqa: PLC0415
+    from models.workspace import commit_here  # noqa: PLC0415
+
+    flags = [word for folder in bundles for word in ("--bundle", folder.as_posix())]
+    words = ["qingmo-models", "table", *recipes, *flags, "--data", "DIR", "--out", out.as_posix()]
+    return Sheet(
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=shlex.join(words),
+        commit=commit_here(),
+        machine=machine(),
+        cores=os.cpu_count() or 1,
+        load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
+        versions={name: version(name) for name in ("onnxruntime", "numpy", "tokenizers")},
+        timed=TIMED,
+    )

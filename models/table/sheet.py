@@ -1,0 +1,166 @@
+"""The table as it is kept, and as Markdown; says nothing that was not measured or recorded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from server.inference.values import Task
+
+SCHEMA = 1
+KIND = "models"
+MARKDOWN = """# Models, measured {made}
+
+`{command}` at commit {commit}, on {machine} ({cores} cores, {versions}).
+Load average at the start: {load:.1f}.
+
+Scores are on all rows of the named split, asked through the server's own encoder and decoder. Agreement is
+the share of texts on which the int8 answers are the teacher's. Tokens are those of all windows of a text,
+special ones included. Milliseconds are the median over {timed} of the same texts, each alone on one thread,
+without tokenising, int8 and fp32 in turn.
+
+{table}
+{notes}"""
+COLUMNS = (
+    "model|task|data|teacher|score|n|fp32|int8|teacher's|baseline|published|agreement|parameters, M"
+    "|int8 bundle, MB|fp32, MB|tokens a text|int8, ms|fp32, ms|training, min"
+)
+
+
+class Score(Struct, frozen=True, kw_only=True):
+    """One figure (0..1) on `n` rows, of every form that was asked; None where there is none."""
+
+    metric: str
+    split: str
+    n: int
+    fp32: float | None
+    int8: float | None
+    teacher: float | None
+    baseline: float | None
+    baseline_name: str | None
+    published: float | None = None
+    published_name: str | None = None
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One model. What is None is not known here, and `notes` say why.
+
+    `bytes` are the bundle's, `fp32_bytes` the float graph's, or the weights' where there is no graph.
+    `agreement` (0..1) is the int8 answers' with the teacher's. `minutes` are of all stages that trained.
+    `version` is the bundle's, `commit` and `made` the network's.
+    """
+
+    name: str
+    recipe: str
+    task: Task
+    data: str
+    version: str = ""
+    base: str = ""
+    commit: str = ""
+    made: str = ""
+    teacher: str = ""
+    scores: tuple[Score, ...] = ()
+    agreement: float | None = None
+    parameters: int | None = None
+    bytes: int | None = None
+    fp32_bytes: int | None = None
+    tokens: float | None = None
+    int8_ms: float | None = None
+    fp32_ms: float | None = None
+    minutes: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Sheet(Struct, frozen=True, kw_only=True):
+    """All lines, with what it takes to measure them again; `timed` texts were timed at most."""
+
+    schema: int = SCHEMA
+    kind: str = KIND
+    made: str
+    command: str
+    commit: str
+    machine: str
+    cores: int
+    load_average: float
+    versions: Mapping[str, str]
+    timed: int
+    lines: tuple[Line, ...] = ()
+
+
+def write(sheet: Sheet, path: Path) -> Path:
+    """The sheet as JSON, with the Markdown beside it, whose path is given back."""
+    beside = path.with_suffix(".md")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = msgspec.json.format(msgspec.json.encode(sheet), indent=1) + b"\n"
+    for target, content in ((path, data), (beside, markdown(sheet).encode())):
+        fresh = target.with_name(f".{target.name}.new")
+        fresh.write_bytes(content)
+        os.replace(fresh, target)
+    return beside
+
+
+def markdown(sheet: Sheet) -> str:
+    """A line a score; what holds for the model as a whole stands on its first."""
+    heads = COLUMNS.split("|")
+    rows = [heads, ["---"] * len(heads)] + [row for line in sheet.lines for row in _rows(line)]
+    notes = [f"- {line.name}: {note}" for line in sheet.lines for note in line.notes]
+    return MARKDOWN.format(
+        made=sheet.made,
+        command=sheet.command,
+        commit=sheet.commit or "unknown",
+        machine=sheet.machine,
+        cores=sheet.cores,
+        versions=", ".join(f"{name} {version}" for name, version in sheet.versions.items()),
+        load=sheet.load_average,
+        timed=sheet.timed,
+        table="\n".join(f"| {' | '.join(row)} |" for row in rows),
+        notes="\n".join(["", "Not known here:", "", *notes, ""]) if notes else "",
+    )
+
+
+def _rows(line: Line) -> list[list[str]]:
+    first = [line.name, str(line.task), line.data, line.teacher]
+    scores = [_of_score(score) for score in line.scores] or [[""] * 7]
+    last = _of_model(line)
+    below = [[*[""] * len(first), *score, *[""] * len(last)] for score in scores[1:]]
+    return [[*first, *scores[0], *last], *below]
+
+
+def _of_model(line: Line) -> list[str]:
+    return [
+        _number(line.agreement, ".3f"),
+        _millions(line.parameters),
+        _millions(line.bytes),
+        _millions(line.fp32_bytes),
+        _number(line.tokens, ".1f"),
+        _number(line.int8_ms, ".2f"),
+        _number(line.fp32_ms, ".2f"),
+        _number(line.minutes, ".0f"),
+    ]
+
+
+def _of_score(score: Score) -> list[str]:
+    values = (score.fp32, score.int8, score.teacher)
+    return [
+        f"{score.metric}, {score.split}",
+        str(score.n),
+        *(_number(value, ".4f") for value in values),
+        _named(score.baseline, score.baseline_name),
+        _named(score.published, score.published_name),
+    ]
+
+
+def _named(value: float | None, name: str | None) -> str:
+    return "" if value is None else f"{value:.3f} ({name})"
+
+
+def _number(value: float | None, spec: str) -> str:
+    return "" if value is None else format(value, spec)
+
+
+def _millions(value: int | None) -> str:
+    return "" if value is None else f"{value / 1e6:.1f}"
