@@ -131,7 +131,7 @@ def test_size_length_speed_and_training_stand_beside_the_scores(place, lines):
     folders = [work / "student" / stage for stage in stages if (work / "student" / stage).is_dir()]
     epochs = [epoch for folder in folders for epoch in load_trained(folder).record.epochs]
     assert student.minutes == pytest.approx(sum(epoch.seconds for epoch in epochs) / 60)
-    assert len(epochs) >= 5
+    assert len(folders) > 1, "not of the last stage alone"
 
 
 def test_a_teacher_has_no_bundle_and_no_figure_of_one(lines):
