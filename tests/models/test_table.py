@@ -15,14 +15,13 @@ from typer.testing import CliRunner
 
 from docs.generate.results import comparison_in
 from models.cli import main
-from models.table.agreement import agreement
 from models.table.sheet import Sheet
 from models.table.twin import float_twin, milliseconds
 from models.workspace import load_trained, update_record
 from server.inference.bundle import load_bundle
 from server.inference.manifest import Quality
 from server.inference.predictor import Predictor
-from server.inference.values import Answers, Entities, Entity, Label, Labels, Span, Task, Text
+from server.inference.values import Task, Text
 from tests.kit import making_kit as kit
 from tests.kit import rows_kit
 from tests.kit.bundle_kit import gather_graph, slow_graph, write_bundle
@@ -242,23 +241,3 @@ def test_the_slower_of_two_takes_longer(tmp_path):
         predictor.start()
     fast, slow = milliseconds(predictors, [Text("今天看球")] * 5)
     assert slow > 3 * fast > 0
-
-
-def label(name, score):
-    return Labels((Label(name, name, score), Label("other", "other", 0.1)))
-
-
-def entities(*marks):
-    return Entities(tuple(Entity(type_, type_, "", at, at + 1, 0.5) for type_, at in marks))
-
-
-@pytest.mark.parametrize(
-    ("one", "same", "other"),
-    [
-        (label("a", 0.9), label("a", 0.5), label("b", 0.9)),
-        (entities(("per", 1), ("loc", 3)), entities(("per", 1), ("loc", 3)), entities(("per", 1))),
-        (Answers((Span("x", 1, 2, 0.9),), None), Answers((Span("x", 1, 2, 0.4),), 0.1), Answers((), None)),
-    ],
-)
-def test_agreement_is_of_what_is_said_not_of_scores(one, same, other):
-    assert agreement([one, one], [same, other]) == 0.5
