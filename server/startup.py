@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import gc
 from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
-from server import logs
+from server import logs, memory
 from server.api.app import Service, create_app
 from server.api.health import Health
 from server.api.keys import Keys
@@ -27,8 +26,6 @@ from server.telemetry import CELLS, Telemetry
 
 FRONT = ("topic",)
 """Come before the rest where no models are named: of the bundles that ship, the default of their task."""
-GARBAGE = 20_000
-"""Objects more than freed before the garbage collector looks; a request leaves hardly a cycle behind."""
 
 
 def chosen_bundles(settings: Settings) -> list[Path]:
@@ -90,13 +87,6 @@ def threads_of(settings: Settings, row: int) -> int:
     return max(1, every + (row < left))
 
 
-def settle_memory() -> None:
-    """Spare the garbage collector what start-up made: walking it again and again is work of every request."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE, 20, 100)
-
-
 def serve(
     settings: Settings, tally: Tally | None = None, row: int = 0, orphaned: Callable[[], bool] = lambda: False
 ) -> int:
@@ -105,6 +95,7 @@ def serve(
     Raises:
         SettingsProblem, BadBundle: It cannot begin.
     """
+    memory.limit_heaps()
     logs.configure(settings.log_level)
     tally = tally or Tally(1, CELLS)
     keys = Keys.of(settings)
@@ -114,7 +105,7 @@ def serve(
     engine = started_engine(settings, bundles, telemetry, threads=threads_of(settings, row))
     app = create_app(Service(settings, engine, telemetry, Health(engine, tally, row), keys))
     listener = Listener(app, settings, orphaned)
-    settle_memory()
+    memory.settle()
     host, port = sock.getsockname()[:2]
     structlog.get_logger().info("serving", host=host, port=port, models=list(engine.predictors), process=row)
     try:

@@ -1,0 +1,34 @@
+"""What all shipped bundles take together, in a real server that has been asked long documents."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+
+import pytest
+
+from tests.kit.serve_kit import served
+
+ZOO = Path(__file__).parents[2] / "models" / "zoo"
+DOCUMENT = ("今天天气很好，我们去公园看花，买了三斤苹果。" * 500)[:10_000]
+REQUESTS = (
+    ("/v1/classify", {"text": DOCUMENT}),
+    ("/v1/classify", {"text": DOCUMENT, "model": "sentiment"}),
+    ("/v1/ner", {"text": DOCUMENT}),
+    ("/v1/pair", {"text": DOCUMENT, "text_pair": "你好"}),
+    ("/v1/qa", {"question": "买了几斤苹果？", "context": DOCUMENT}),
+)
+RESIDENT = ("process_resident_memory_bytes", "0")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="memory is settled with glibc's own calls")
+def test_five_bundles_and_long_documents_stay_under_300_megabytes(tmp_path):
+    with served(ZOO, tmp_path / "log", "--threads", "2") as server:
+        ready = server.counts()[RESIDENT]
+        for path, body in REQUESTS:
+            status, answer = server.ask("POST", path, body)
+            assert status == 200, json.loads(answer)
+        asked = server.counts()[RESIDENT]
+    assert ready < 262e6
+    assert asked < 300e6
