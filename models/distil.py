@@ -5,16 +5,13 @@ What the teacher says of each text is computed once, in parts, and kept beside t
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.data.rows import Row, bare
-from models.data.texts import read_texts
 from models.finetune import Fitting, checkpoint_folder, save_result
 from models.infer import load_network
 from models.job import Job
@@ -26,6 +23,7 @@ from models.sections import DistilSection
 from models.task_data import Exam, Examples, exam_of, examples_of, split_of
 from models.tasks.figures import NO_LABEL
 from models.teachers import Said, fitting_teacher, teacher_logits
+from models.unlabelled import sources, unlabelled
 from models.workspace import Config, Trained, load_trained
 from server.inference.values import Text
 
@@ -58,8 +56,8 @@ def run(job: Job) -> Trained:
     section = job.distil
     start, split = load_trained(job.before("distil")), split_of(job)
     teacher = fitting_teacher(job, section.teacher, start, split)
-    raw = [Text(text) for text in raw_texts(job, section.texts, split.train)]
     tokenizer = start.tokenizer()
+    raw = unlabelled(job, section.texts, split, tokenizer)
     examples = _with_raw(examples_of(start.config, tokenizer, split.train), start, raw)
     said = teacher_logits(job, teacher, [row.asked for row in split.train] + raw)
     torch.manual_seed(job.recipe.seed)
@@ -68,17 +66,19 @@ def run(job: Job) -> Trained:
     pupil = Pupil(network, examples, exam, of_windows(start.config, examples, said), section)
     checkpoints = checkpoint_folder(job, "distil", section, start)
     done = Run(pupil, section.training, checkpoints, job.recipe.seed, job.console).train()
-    return save_result(job, "distil", start, network, done, split)
+    told = sources(job, section.texts, "texts that the teacher labelled, of")
+    return save_result(job, "distil", start, network, done, split.taught_with(*told, *teacher.record.data))
 
 
 def _with_raw(examples: Examples, start: Trained, raw: Sequence[Text]) -> Examples:
     """The examples, and the windows of raw texts, whose targets no loss counts."""
     encoded = encode(start.config, start.tokenizer(), raw)
     ids = [each.ids.tolist() for one in encoded for each in one.examples]
-    per_token = start.config.shape.head == "tokens"
+    said = {"classify": 1, "spans": 2}  # numbers that say what is right of a window; of tags one a token
+    head = start.config.shape.head
     return Examples(
         examples.ids + ids,
-        examples.targets + [[NO_LABEL] * (len(row) if per_token else 1) for row in ids],
+        examples.targets + [[NO_LABEL] * said.get(head, len(row)) for row in ids],
         examples.windows + [len(one.examples) for one in encoded],
     )
 
@@ -89,13 +89,3 @@ def of_windows(config: Config, examples: Examples, said: Sequence[Said]) -> list
         means = [np.mean(windows, axis=0) for windows in said]
         return [mean for mean, count in zip(means, examples.windows, strict=True) for _ in range(count)]
     return [window for windows in said for window in windows]
-
-
-def raw_texts(job: Job, counts: Mapping[str, int], train: Sequence[Row]) -> list[str]:
-    """So many texts of each set, drawn by the recipe's seed; none that stands in `train`."""
-    known = {row.key[0] for row in train}
-    found = []
-    for name, count in counts.items():
-        texts = [text for text in read_texts(job.data, name) if bare(text) not in known]
-        found += random.Random(job.recipe.seed).sample(texts, min(count, len(texts)))
-    return found

@@ -7,9 +7,9 @@ student, since what all its layers compute of a million tokens is too much to ke
 from __future__ import annotations
 
 import torch
+from tokenizers import Tokenizer
 
 from models.data.altered import altered
-from models.distil import raw_texts
 from models.finetune import checkpoint_folder, save_result
 from models.imitation import Imitator, without_extra
 from models.infer import load_network
@@ -19,6 +19,7 @@ from models.loop import Run
 from models.sections import ImitateSection
 from models.task_data import Split, exam_of, split_of
 from models.teachers import fitting_teacher
+from models.unlabelled import sources, unlabelled
 from models.workspace import Trained, load_trained
 from server.inference.values import Text
 
@@ -28,20 +29,23 @@ def run(job: Job) -> Trained:
     section, seed = job.imitate, job.recipe.seed
     torch.manual_seed(seed)
     start, split = load_trained(job.before("imitate")), split_of(job)
-    teacher = load_network(fitting_teacher(job, section.teacher, start, split, inside=True)).eval()
+    taught = fitting_teacher(job, section.teacher, start, split, inside=True)
+    teacher = load_network(taught).eval()
     network = load_network(start, section.training.dropout)
     tokenizer = start.tokenizer()
-    encoded = encode(start.config, tokenizer, texts_of(job, section, split))
+    encoded = encode(start.config, tokenizer, texts_of(job, section, split, tokenizer))
     rows = [example.ids.tolist() for one in encoded for example in one.examples]
     exam = exam_of(start.config, tokenizer, split.validation).ids
     learner = Imitator(network, teacher, start.config, (rows, exam), (0.0, section.imitate))
     folder = checkpoint_folder(job, "imitate", section, start)
     done = Run(learner, section.training, folder, seed, job.console).train()
+    seen = sources(job, section.texts, "texts on which the teacher was imitated, of")
+    split = split.taught_with(*seen, *taught.record.data)
     return save_result(job, "imitate", start, without_extra(network), done, split)
 
 
-def texts_of(job: Job, section: ImitateSection, split: Split) -> list[Text]:
+def texts_of(job: Job, section: ImitateSection, split: Split, tokenizer: Tokenizer) -> list[Text]:
     """Train texts, so many altered copies of each as the recipe says, and raw texts."""
     asked = [row.asked for row in split.train]
     copies = altered(asked, section.altered, job.recipe.seed)
-    return asked + copies + [Text(text) for text in raw_texts(job, section.texts, split.train)]
+    return asked + copies + unlabelled(job, section.texts, split, tokenizer)

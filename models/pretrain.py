@@ -11,7 +11,7 @@ import random
 import torch
 
 from models.data.rows import bare
-from models.data.texts import read_texts, text_files
+from models.data.texts import read_texts
 from models.errors import MakeError
 from models.finetune import checkpoint_folder, save_result
 from models.imitation import Imitator, without_extra
@@ -21,8 +21,8 @@ from models.layout import single_windows
 from models.loop import Run
 from models.task_data import Split, split_of
 from models.teachers import whole_base
+from models.unlabelled import sources
 from models.workspace import Trained, load_trained
-from server.inference.manifest import DataDigest
 
 HELD_OUT = 500  # raw texts that the network is scored on
 
@@ -41,8 +41,8 @@ def run(job: Job) -> Trained:
     learner = Imitator(network, teacher, start.config, (rows, exam), (section.masked, section.imitate))
     folder = checkpoint_folder(job, "pretrain", section, start)
     done = Run(learner, section.training, folder, seed, job.console).train()
-    sources = tuple(digest for name in section.texts for digest in _sources(job, name))
-    return save_result(job, "pretrain", start, without_extra(network), done, Split(learnt, [], sources))
+    files = sources(job, section.texts, "raw texts of")
+    return save_result(job, "pretrain", start, without_extra(network), done, Split(learnt, [], files))
 
 
 def raw_texts(job: Job) -> list[str]:
@@ -55,12 +55,3 @@ def raw_texts(job: Job) -> list[str]:
     if len(found) <= 2 * HELD_OUT:
         raise MakeError(f"[pretrain] finds {len(found)} raw texts; it takes more than {2 * HELD_OUT}.")
     return found
-
-
-def _sources(job: Job, name: str) -> list[DataDigest]:
-    """The files of set `name`; `rows` counts the texts taken of all of them at most."""
-    count = job.pretrain.texts[name]
-    return [
-        DataDigest(source=f"raw texts of {file.source}", file=file.name, sha256=file.sha256, rows=count)
-        for file in text_files(job.data, name)
-    ]

@@ -89,7 +89,7 @@ def read_recipe(name: str) -> tuple[Recipe, str]:
         recipe = msgspec.toml.decode(text, type=Recipe)
     except msgspec.DecodeError as error:
         raise MakeError(f'Recipe "{name}": {error}.') from error
-    rules = (_labels, _golden, _training, _data, _questions, _marks, _taught, _imitated)
+    rules = (_labels, _golden, _training, _data, _questions, _marks, _imitated)
     problem = next(filter(None, (rule(recipe) for rule in rules)), "")
     if problem:
         raise MakeError(f'Recipe "{name}" {problem}')
@@ -143,14 +143,6 @@ def _marks(recipe: Recipe) -> str:
         return f"marks the second text, but the task {recipe.task} takes one."
     if recipe.network.pooling == "compared" and not (recipe.network.marks and recipe.task is Task.PAIR):
         return "compares two texts, which is for the task pair, with marks."
-    return ""
-
-
-def _taught(recipe: Recipe) -> str:
-    if recipe.task in PAIRED and any(section.texts for section in (recipe.distil, recipe.imitate) if section):
-        return (
-            f"has raw texts for the teacher, but the task {recipe.task} takes two texts that belong together."
-        )
     return ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,10 @@ class Split:
     train: list[Any]  # all of the task's own kind of Row
     validation: list[Any]
     files: tuple[DataDigest, ...]
+
+    def taught_with(self, *more: DataDigest) -> Split:
+        """The same rows, with files that something else was learnt from, each once."""
+        return replace(self, files=tuple(dict.fromkeys((*self.files, *more))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def run(job: Job) -> Trained:
     ship.rising = max(1, round(section.rising * running.total))
     done = running.train()
     del ship.step
-    return save_result(job, "theseus", start, ship, done, split)
+    return save_result(job, "theseus", start, ship, done, split.taught_with(*teacher.record.data))
 
 
 def _check(start: Trained, teacher: Trained) -> None:

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from models.data.rows import Labelled
+from server.inference.values import Text
 
 WAYS = (
     ("怎么", "如何", "怎样", "咋"),
@@ -48,7 +49,7 @@ WAYS = (
 """Words that may stand for each other in a question; an empty one may be left out."""
 CHANGED = 0.35  # of the words found in WAYS
 SHORTEST, LONGEST = 5, 60  # code points of a text that pairs are made from
-CANDIDATES = 12  # neighbours looked at for each pair
+CANDIDATES, NEAR = 12, 60  # neighbours looked at for each pair; for one that is only to be near
 ALIKE = 0.75  # two texts that share more of their characters than this may mean the same
 _WAY = re.compile("|".join(sorted((re.escape(way) for group in WAYS for way in group if way), key=len)[::-1]))
 _OTHERS: Mapping[str, tuple[str, ...]] = {way: group for group in reversed(WAYS) for way in group if way}
@@ -70,6 +71,17 @@ def twin_pairs(
     usable = [text for text in texts if SHORTEST <= len(text) <= LONGEST]
     drawn = _Draw(random.Random(seed), usable, words)
     return [drawn.pair(labels) for _ in range(count if len(usable) > 1 else 0)]
+
+
+def near_pairs(texts: Sequence[str], words: Sequence[str], count: int, seed: int) -> list[Text]:
+    """At most `count` pairs of a text and another that shares much with it, drawn by `seed`, for a teacher.
+
+    They are such pairs as people set before each other to be told apart; arguments as for `twin_pairs`.
+    """
+    usable = [text for text in texts if SHORTEST <= len(text) <= LONGEST]
+    drawn = _Draw(random.Random(seed), usable, words)
+    made = (drawn.near() for _ in range(count if len(usable) > 1 else 0))
+    return [pair for pair in made if pair.first != pair.second]
 
 
 class _Draw:
@@ -94,6 +106,12 @@ class _Draw:
         other = self._replaced(text) if fate < 0.75 else self._neighbour(text)
         label = labels[_bag(text) == _bag(other)]
         return Labelled(self._said(text), label, self._said(other))
+
+    def near(self) -> Text:
+        """A drawn text and its nearest neighbour, either first."""
+        text = self.draw.choice(self.texts)
+        other = self._neighbour(text, NEAR, 1.0)
+        return Text(text, other) if self.draw.random() < 0.5 else Text(other, text)
 
     def _said(self, text: str) -> str:
         """The text in other words of the same meaning; two clauses may change places."""
@@ -127,15 +145,15 @@ class _Draw:
             start = end or start + 1
         return found
 
-    def _neighbour(self, text: str) -> str:
-        """Another text that shares a word, and as many characters as may be without saying the same."""
+    def _neighbour(self, text: str, looked_at: int = CANDIDATES, alike: float = ALIKE) -> str:
+        """Another text that shares a word, and as many characters as may be below `alike`."""
         words = self._found(text)
         places: Sequence[int] = range(len(self.texts))
         if words:
             start, end = self.draw.choice(words)
             places = self.holding[text[start:end]] or places
-        nearest = [self.texts[place] for place in self.draw.choices(places, k=CANDIDATES)]
-        apart = [other for other in nearest if _share(text, other) < ALIKE]
+        nearest = [self.texts[place] for place in self.draw.choices(places, k=looked_at)]
+        apart = [other for other in nearest if _share(text, other) < alike]
         return max(apart, key=lambda other: _share(text, other), default=self.draw.choice(self.texts))
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from models.distil import of_windows, raw_texts  # noqa: E402
+from models.distil import of_windows  # noqa: E402
 from models.errors import MakeError  # noqa: E402
 from models.job import Job  # noqa: E402
 from models.losses import choices_of, hard_loss, said_choices, soft_loss, targets_of  # noqa: E402
@@ -119,15 +119,6 @@ def test_the_distilled_student_is_the_one_that_is_packed(place):
     assert not load_trained(place / "work/tiny/finetune").record.looks
     assert distilled.record.best > 0.9
     assert (place / "work/tiny/pack/tiny/bundle.json").exists()
-
-
-def test_raw_texts_are_drawn_by_the_seed_and_never_stand_in_train(place):
-    job = job_of(place, place / "student.toml")
-    train = split_of(job).train
-    texts = raw_texts(job, job.distil.texts, train)
-    assert len(texts) == 10 == len(set(texts))
-    assert not set(texts) & {row.text for row in train}
-    assert texts == raw_texts(job, job.distil.texts, train)
 
 
 def test_what_the_teacher_said_is_kept_and_not_asked_again(place):

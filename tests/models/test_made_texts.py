@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.data.altered import altered
-from models.data.twins import SHORTEST, twin_pairs
+from models.data.twins import SHORTEST, near_pairs, twin_pairs
 from server.inference.values import Text
 
 TEXTS = (
@@ -52,6 +52,15 @@ def test_pairs_are_made_of_any_texts_or_none(texts, seed):
     usable = [text for text in texts if len(text) >= SHORTEST]
     assert len(pairs) == (5 if len(usable) > 1 else 0)
     assert all(pair.text and pair.second for pair in pairs)
+
+
+def test_near_pairs_are_two_raw_texts_that_share_much():
+    pairs = near_pairs(TEXTS, WORDS, 50, 1)
+    assert {text for pair in pairs for text in (pair.first, pair.second)} <= set(TEXTS)
+    assert not [pair for pair in pairs if pair.first == pair.second]
+    assert {pair.second for pair in pairs if pair.first == TEXTS[0]} == {TEXTS[1], TEXTS[6]}
+    assert pairs == near_pairs(TEXTS, WORDS, 50, 1)
+    assert near_pairs(TEXTS[:1], WORDS, 5, 1) == near_pairs([], WORDS, 5, 1) == []
 
 
 def test_altered_texts_are_new_and_made_of_what_stands_in_such_places():

@@ -24,11 +24,13 @@ from tests.kit import rows_kit
 QUIET = Console(file=io.StringIO())
 DISTIL = """[distil]
 teacher = "{task}-teacher"
+texts = {{ {raw} = 12 }}
 [distil.training]
 epochs = 1
 rate = 1e-3
 head_rate = 1e-3
 """
+RAW = {"ner": "cluener2020", "pair": "afqmc", "qa": "c3"}
 WRITE = {"ner": rows_kit.write_entities, "pair": rows_kit.write_pairs, "qa": rows_kit.write_questions}
 
 
@@ -120,7 +122,7 @@ def test_a_question_whose_answer_stands_nowhere_is_not_learnt(made):
     assert record.rows + record.validation_rows == 199
 
 
-@pytest.mark.parametrize("task", ["ner", "qa"])
+@pytest.mark.parametrize("task", ["ner", "pair", "qa"])
 def test_a_teacher_speaks_of_every_token_of_the_students_windows(made, task):
     """The student of a finished task learns from another making of it; one that cuts otherwise is refused."""
     folder = made(task).parents[1]
@@ -129,7 +131,7 @@ def test_a_teacher_speaks_of_every_token_of_the_students_windows(made, task):
     (folder / "teacher.toml").write_text(
         teacher.replace(f'work = "{task}"', f'work = "{task}-teacher"'), "utf-8"
     )
-    distil = DISTIL.format(task=task)
+    distil = DISTIL.format(task=task, raw=RAW[task])
     (folder / "student.toml").write_text(text.replace("[quantise]", f"{distil}\n[quantise]"), "utf-8")
     for name, last in (("teacher", "finetune"), ("student", "distil")):
         make(str(folder / f"{name}.toml"), folder / "data", folder / "work", QUIET, last=last)
@@ -137,6 +139,9 @@ def test_a_teacher_speaks_of_every_token_of_the_students_windows(made, task):
     assert (
         learnt.epochs[0].loss < 0.5 * load_trained(folder / "work" / task / "finetune").record.epochs[0].loss
     )
+    assert any("the teacher labelled" in digest.source and digest.rows == 12 for digest in learnt.data)
+    if task == "pair":  # of classes a teacher may say its mind in windows of its own
+        return
     other = teacher.replace(f'work = "{task}"', f'work = "{task}-teacher"')
     other = other.replace("size = 140", "size = 130")
     (folder / "teacher.toml").write_text(other, "utf-8")

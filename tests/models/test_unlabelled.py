@@ -1,0 +1,74 @@
+"""Texts for a teacher to label, in the form that each task asks."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+pytest.importorskip("torch")
+
+from models.data.rows import bare
+from models.data.texts import read_texts
+from models.job import Job
+from models.make import make
+from models.recipe import read_recipe
+from models.task_data import split_of
+from models.unlabelled import unlabelled
+from models.workspace import load_trained
+from tests.kit import making_kit as kit
+from tests.kit import rows_kit
+
+QUIET = Console(file=io.StringIO())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with data of three tasks, a base, and a recipe for each."""
+    folder = tmp_path_factory.mktemp("unlabelled")
+    base = kit.write_base(folder / "tiny.bin")
+    kit.write_data(folder / "data")
+    rows_kit.write_pairs(folder / "data")
+    rows_kit.write_questions(folder / "data")
+    kit.write_recipe(folder, base).rename(folder / "classify.toml")
+    for task in ("pair", "qa"):
+        kit.write_task_recipe(folder, base, task)
+    return folder
+
+
+def drawn(place, task, counts):
+    """The job's split, and what is drawn for it."""
+    recipe = place / f"{task}.toml"
+    make(str(recipe), place / "data", place / "work", QUIET, last="base")
+    job = Job(*read_recipe(str(recipe)), "", place / "data", place / "work", QUIET)
+    tokenizer, split = load_trained(job.folder("base")).tokenizer(), split_of(job)
+    texts = unlabelled(job, counts, split, tokenizer)
+    assert texts == unlabelled(job, counts, split, tokenizer), "the seed draws them"
+    return split, texts
+
+
+def test_single_texts_never_stand_in_train(place):
+    split, texts = drawn(place, "classify", {"tnews": 7, "afqmc": 10})
+    assert len(texts) == 17
+    assert not {bare(text.first) for text in texts} & {row.key[0] for row in split.train}
+    assert all(text.second is None for text in texts)
+
+
+def test_pairs_are_of_raw_texts_that_are_not_held_out(place):
+    split, texts = drawn(place, "pair", {"afqmc": 60})
+    raw = set(read_texts(place / "data", "afqmc"))
+    held = {part for row in split.validation for part in row.key}
+    assert len(texts) == 60
+    for text in texts:
+        assert {text.first, text.second} <= raw
+        assert not {bare(text.first), bare(text.second)} & held
+
+
+def test_questions_are_made_on_raw_passages(place):
+    _, texts = drawn(place, "qa", {"c3": 9})
+    passages = list(read_texts(place / "data", "c3"))
+    assert len(texts) == 9
+    for text in texts:
+        assert any(text.second in passage for passage in passages)
+        assert text.first.endswith("？")
