@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from models.data.altered import altered
 from models.finetune import checkpoint_folder, save_result
-from models.imitation import Imitator, without_extra
+from models.imitation import Imitator, Terms, without_extra
 from models.infer import load_network
 from models.job import Job
 from models.layout import encode
@@ -36,7 +36,7 @@ def run(job: Job) -> Trained:
     encoded = encode(start.config, tokenizer, texts_of(job, section, split, tokenizer))
     rows = [example.ids.tolist() for one in encoded for example in one.examples]
     exam = exam_of(start.config, tokenizer, split.validation).ids
-    learner = Imitator(network, teacher, start.config, (rows, exam), (0.0, section.imitate))
+    learner = Imitator(network, teacher, start.config, (rows, exam), Terms(imitate=section.imitate))
     folder = checkpoint_folder(job, "imitate", section, start)
     done = Run(learner, section.training, folder, seed, job.console).train()
     seen = sources(job, section.texts, "texts on which the teacher was imitated, of")

@@ -1,37 +1,43 @@
-"""A network that learns, without labels, what a teacher computes on the way, and which tokens were masked."""
+"""A network that learns, without labels, what a teacher computes on the way, and to guess words."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name torch itself uses
 from torch import Tensor, nn
 
+from models.guessing import Rival, Words, masked_loss, replaced, replaced_loss, spoilt
 from models.infer import padded
 from models.inside import imitation_loss, inside_of
 from models.network import Encoder
 from models.sections import Imitation
 from models.workspace import Config
 
-MASKED = 0.15  # of the tokens are asked for
-KEPT, SWAPPED = 0.1, 0.1  # of those: left as they are, or replaced by any other; the rest become the unknown
 SCORED_ROWS = 32
 
 
-class Extra(nn.Module):
-    """Learnt with the network and thrown away: the way to masked words, and to a teacher's width."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Weights in the loss; `masked` is the generator's where tokens are `replaced`, else the network's."""
 
-    def __init__(self, network: Encoder, width: int) -> None:
+    masked: float = 0.0
+    replaced: float = 0.0
+    imitate: Imitation | None = None
+
+
+class Extra(nn.Module):
+    """Learnt with the network and thrown away: the way to words, a generator, a way to a teacher's width."""
+
+    def __init__(self, network: Encoder, width: int, terms: Terms) -> None:
         super().__init__()
-        shape = network.shape
-        self.word = nn.Sequential(
-            nn.Linear(shape.hidden, shape.embedded), nn.GELU(), nn.LayerNorm(shape.embedded)
-        )
-        self.bias = nn.Parameter(torch.zeros(shape.vocab))
-        self.fit = nn.Identity() if width == shape.hidden else nn.Linear(shape.hidden, width)
+        hidden = network.shape.hidden
+        self.words = Words(network) if terms.masked else None
+        self.rival = Rival(network) if terms.replaced else None
+        self.fit = nn.Identity() if width == hidden else nn.Linear(hidden, width)
 
 
 def without_extra(network: Encoder) -> Encoder:
@@ -48,7 +54,7 @@ class Imitator:
         teacher: What is imitated, with the same ids; None where only masked tokens are learnt.
         config: Of the network.
         rows: Ids to learn from, and ids held out.
-        terms: The weight of the masked tokens' loss, and what is imitated.
+        terms: What is learnt.
     """
 
     def __init__(
@@ -57,12 +63,12 @@ class Imitator:
         teacher: Encoder | None,
         config: Config,
         rows: tuple[Sequence[Sequence[int]], Sequence[Sequence[int]]],
-        terms: tuple[float, Imitation | None],
+        terms: Terms,
     ) -> None:
-        network.extra = Extra(network, (teacher or network).shape.hidden)
+        network.extra = Extra(network, (teacher or network).shape.hidden, terms)
         self.network: nn.Module = network
         self.teacher, self.config = teacher, config
-        (self.rows, self.held), (self.masked, self.imitate) = rows, terms
+        (self.rows, self.held), self.terms = rows, terms
 
     def lengths(self) -> list[int]:
         """Tokens of each row."""
@@ -84,31 +90,29 @@ class Imitator:
 
     def _loss(self, network: Encoder, rows: Sequence[Sequence[int]]) -> Tensor:
         ids, mask = padded(rows, self.config.pad)
-        asked = spoilt(ids, mask, self.config, network.shape.vocab) if self.masked else (ids, mask.bool())
-        attention = self.imitate is not None and self.imitate.sees_attention
-        student, total = inside_of(network, asked[0], mask, attention=attention), torch.zeros(())
-        if self.masked:
-            wanted = asked[1]
-            total = total + self.masked * masked_loss(network, student.states[-1][wanted], ids[wanted])
-        if self.teacher is not None and self.imitate is not None:
+        seen, wanted, total = self._asked(network, ids, mask)
+        imitate = self.terms.imitate
+        attention = imitate is not None and imitate.sees_attention
+        student = inside_of(network, seen, mask, attention=attention)
+        if self.terms.replaced:
+            told = network.extra.rival.told(student.states[-1])[..., 0]
+            total = total + self.terms.replaced * replaced_loss(told, ids, seen, mask)
+        elif self.terms.masked:
+            logits = network.extra.words(student.states[-1][wanted], network.embed.word)
+            total = total + self.terms.masked * masked_loss(logits, ids[wanted])
+        if self.teacher is not None and imitate is not None:
             with torch.no_grad():
-                teacher = inside_of(self.teacher, asked[0], mask, attention=attention)
-            total = total + imitation_loss(self.imitate, student, teacher, mask, network.extra.fit)
+                teacher = inside_of(self.teacher, seen, mask, attention=attention)
+            total = total + imitation_loss(imitate, student, teacher, mask, network.extra.fit)
         return total
 
-
-def spoilt(ids: Tensor, mask: Tensor, config: Config, vocab: int) -> tuple[Tensor, Tensor]:
-    """Ids with some tokens masked, and where [rows, width]; the mask is the unknown: a word to be guessed."""
-    special = torch.tensor([config.start, config.pad, config.end])
-    wanted = (torch.rand(ids.shape) < MASKED) & mask.bool() & ~torch.isin(ids, special)
-    fate, any_other = torch.rand(ids.shape), torch.randint(len(special) + 1, vocab, ids.shape)
-    seen = torch.where(fate < KEPT, ids, torch.where(fate < KEPT + SWAPPED, any_other, config.unknown))
-    return torch.where(wanted, seen, ids), wanted
-
-
-def masked_loss(network: Encoder, states: Tensor, words: Tensor) -> Tensor:
-    """Cross-entropy of `words` [tokens] by last states [tokens, hidden], over the embedding's own table."""
-    if not len(words):
-        return states.sum() * 0
-    logits = F.linear(network.extra.word(states), network.embed.word, network.extra.bias)
-    return F.cross_entropy(logits.float(), words)
+    def _asked(self, network: Encoder, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The ids that the network is shown, the places [rows, width] asked for, and the generator's loss."""
+        if not self.terms.masked:
+            return ids, mask.bool(), torch.zeros(())
+        seen, wanted = spoilt(ids, mask, self.config, network.shape.vocab)
+        if not self.terms.replaced:
+            return seen, wanted, torch.zeros(())
+        states = network.extra.rival.states(network, seen, mask)
+        logits = network.extra.words(states[wanted], network.embed.word)
+        return replaced(ids, wanted, logits), wanted, self.terms.masked * masked_loss(logits, ids[wanted])

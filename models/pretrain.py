@@ -1,7 +1,7 @@
-"""Stage `pretrain`: the network learns from raw texts: masked tokens, and what the whole base makes of them.
+"""Stage `pretrain`: the network learns from raw texts: to guess words, and what the whole base makes of them.
 
-Masked tokens: BERT (Devlin et al. 2019, arXiv 1810.04805), drawn anew every time. The whole base as a
-teacher: TinyBERT's general stage (arXiv 1909.10351), or whatever terms the recipe names.
+What is guessed is drawn anew every time (`models.guessing`). The whole base as a teacher: TinyBERT's general
+stage (arXiv 1909.10351), or whatever terms the recipe names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from models.data.rows import bare
 from models.data.texts import read_texts
 from models.errors import MakeError
 from models.finetune import checkpoint_folder, save_result
-from models.imitation import Imitator, without_extra
+from models.imitation import Imitator, Terms, without_extra
 from models.infer import load_network
 from models.job import Job
 from models.layout import single_windows
@@ -38,7 +38,8 @@ def run(job: Job) -> Trained:
     network = load_network(start, section.training.dropout)
     rows, exam = (single_windows(start.config, start.tokenizer(), part) for part in (learnt, held))
     teacher = whole_base(job, start) if section.imitate else None
-    learner = Imitator(network, teacher, start.config, (rows, exam), (section.masked, section.imitate))
+    terms = Terms(section.masked, section.replaced, section.imitate)
+    learner = Imitator(network, teacher, start.config, (rows, exam), terms)
     folder = checkpoint_folder(job, "pretrain", section, start)
     done = Run(learner, section.training, folder, seed, job.console).train()
     files = sources(job, section.texts, "raw texts of")

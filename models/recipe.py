@@ -156,6 +156,8 @@ def _imitated(recipe: Recipe) -> str:
             )
     if recipe.pretrain and not recipe.pretrain.masked and not recipe.pretrain.imitate:
         return "has [pretrain] with neither `masked` nor [pretrain.imitate]: there is nothing to learn."
+    if recipe.pretrain and recipe.pretrain.replaced and not recipe.pretrain.masked:
+        return "has `replaced` without `masked` in [pretrain]: the generator would learn nothing."
     return ""
 
 

@@ -118,13 +118,15 @@ class Imitation(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PretrainSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Learning from raw texts: tokens that are `masked`, and what the whole base makes of the texts.
+    """Learning from raw texts: words to be guessed, and what the whole base makes of the texts.
 
-    `texts` says how many of each set; `masked` is the weight of the masked tokens' loss.
+    `texts` says how many of each set; `masked` is the weight of the masked tokens' loss. With `replaced` a
+    small generator learns that, and the network by this weight which tokens the generator has put there.
     """
 
     texts: Mapping[str, Positive]
     masked: Weight = 0.0
+    replaced: Weight = 0.0
     imitate: Imitation | None = None
     training: TrainingSection
 

@@ -5,7 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from models.imitation import Imitator, spoilt, without_extra  # noqa: E402
+from models.guessing import masked_loss, replaced, replaced_loss, spoilt  # noqa: E402
+from models.imitation import Imitator, Terms, without_extra  # noqa: E402
 from models.inside import (  # noqa: E402
     Inside,
     attention_loss,
@@ -116,11 +117,46 @@ def test_masked_are_some_tokens_and_never_a_special_one():
     assert changed.float().mean().item() == pytest.approx(0.89, abs=0.04)
 
 
-@pytest.mark.parametrize("masked", [0.0, 1.0])
-def test_an_imitator_learns_and_leaves_nothing_behind(networks, masked):
+def test_a_generators_words_stand_where_tokens_were_asked_for():
+    torch.manual_seed(0)
+    ids, wanted = torch.full((50, 10), 7), torch.zeros(50, 10, dtype=torch.bool)
+    wanted[:, 3] = True
+    logits = torch.full((50, 20), -1e9)
+    logits[:, 7], logits[:, 9] = 0.0, torch.tensor(3.0).log()
+    seen = replaced(ids, wanted, logits)
+    assert (seen[~wanted] == 7).all()
+    assert (seen[wanted] == 9).float().mean().item() == pytest.approx(0.75, abs=0.15)
+    assert torch.equal(replaced(ids, wanted & False, logits[:0]), ids)
+
+
+def test_the_loss_of_replaced_tokens_counts_real_ones_computed_by_hand():
+    ids, seen = torch.tensor([[5, 6, 7, 1]]), torch.tensor([[5, 9, 7, 1]])
+    odds = torch.tensor(3.0).log()
+    told = torch.stack([-odds, odds, torch.tensor(0.0), torch.tensor(99.0)])[None]
+    wanted = -(2 * torch.tensor(0.75).log() + torch.tensor(0.5).log()) / 3
+    mask = torch.tensor([[1, 1, 1, 0]])
+    assert replaced_loss(told, ids, seen, mask).item() == pytest.approx(wanted.item(), abs=1e-6)
+
+
+def test_the_loss_of_masked_words_is_0_where_none_is_asked_for():
+    logits = torch.tensor([[0.0, torch.tensor(3.0).log()]], requires_grad=True)
+    assert masked_loss(logits, torch.tensor([1])).item() == pytest.approx(-torch.tensor(0.75).log().item())
+    assert masked_loss(logits[:0], torch.tensor([], dtype=torch.long)).item() == 0
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        Terms(imitate=Imitation(layers=(1, 3), hidden=1.0)),
+        Terms(1.0, 0.0, Imitation(layers=(1, 3), hidden=1.0)),
+        Terms(0.1, 1.0),
+    ],
+    ids=["imitated", "masked", "replaced"],
+)
+def test_an_imitator_learns_and_leaves_nothing_behind(networks, terms):
     student, teacher = networks
+    teacher = teacher if terms.imitate else None
     before = set(student.state_dict())
-    terms = (masked, Imitation(layers=(1, 3), hidden=1.0))
     rows = [[0, 5, 6, 2], [0, 7, 2], [0, 9, 9, 9, 2]] * 4
     learner = Imitator(student, teacher, CONFIG, (rows, rows), terms)
     first = learner.score(student)

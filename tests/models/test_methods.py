@@ -98,8 +98,11 @@ def _student(folder, name, sections, *, finetune=True):
     return head + sections + ("[finetune]" + training if finetune else "") + "[quantise]" + rest
 
 
-def test_a_network_learns_raw_texts_before_its_task(place):
-    made = _make(place, "raw", _student(place, "raw", PRETRAIN))
+@pytest.mark.parametrize("replaced", [0.0, 1.0])
+def test_a_network_learns_raw_texts_before_its_task(place, replaced):
+    name = f"raw{replaced:.0f}"
+    sections = PRETRAIN.replace("masked = 0.5\n", f"masked = 0.5\nreplaced = {replaced}\n")
+    made = _make(place, name, _student(place, name, sections))
     pretrained, tuned = load_trained(made / "pretrain"), load_trained(made / "finetune")
     first, last = pretrained.record.epochs[0], pretrained.record.epochs[-1]
     assert last.loss < first.loss
@@ -110,7 +113,7 @@ def test_a_network_learns_raw_texts_before_its_task(place):
         "its data are not forgotten"
     )
     assert tuned.record.best > 0.8
-    assert (made / "pack/raw/bundle.json").exists()
+    assert (made / "pack" / name / "bundle.json").exists()
 
 
 def test_the_whole_base_speaks_the_students_vocabulary(place):
@@ -172,6 +175,9 @@ def test_what_a_method_cannot_do_is_said_before_anything_is_trained(place):
         "imitates 1 layers with a network of 2": _student(place, "no", fewer),
         "nothing to learn": _student(
             place, "no", PRETRAIN[: PRETRAIN.index("masked")] + "[pretrain.training]" + TRAINING
+        ),
+        "the generator would learn nothing": _student(
+            place, "no", PRETRAIN.replace("masked = 0.5", "replaced = 1.0")
         ),
         "nothing would teach the network its task": _student(place, "no", "", finetune=False),
         "holds no trained network": _student(place, "no", IMITATE.replace('"grown"', '"nobody"')),
