@@ -135,6 +135,9 @@ def _questions(recipe: Recipe) -> str:
     labels = () if recipe.rehearse.labels is UNSET else recipe.rehearse.labels
     if len(labels) != (2 if recipe.task is Task.PAIR else 0) or not set(labels) <= set(recipe.labels):
         return "must name two of its labels in [rehearse] for the task pair, and none for qa."
+    judged = recipe.rehearse.judged
+    if judged is not UNSET and (recipe.task is not Task.PAIR or judged[0] > judged[1]):
+        return "has `judged` in [rehearse], which is for the task pair: two bounds, the lower first."
     return ""
 
 

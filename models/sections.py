@@ -167,11 +167,13 @@ class PruneSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class RehearseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Practice before the real rows: `questions` says how many are made from each set's raw texts.
 
-    For the task pair they are pairs, and `labels` first that of two texts that differ, then of the same.
+    For the task pair they are pairs, and `labels` first that of two texts that differ, then of the same. The
+    rule that made a pair says which; with `judged`, bounds of the cosine, the whole base (`models.judged`).
     """
 
     questions: Mapping[str, Positive]
     labels: tuple[str, str] | UnsetType = UNSET
+    judged: tuple[Share, Share] | UnsetType = UNSET
     training: TrainingSection
 
 
