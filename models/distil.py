@@ -19,6 +19,7 @@ from models.layout import encode
 from models.loop import Run
 from models.losses import hard_loss, said_choices, soft_loss
 from models.network import Encoder
+from models.practice import with_practice
 from models.sections import DistilSection
 from models.task_data import Exam, Examples, exam_of, examples_of, split_of
 from models.tasks.figures import NO_LABEL
@@ -54,7 +55,7 @@ class Pupil(Fitting):
 def run(job: Job) -> Trained:
     """Distil into the network of the stage before."""
     section = job.distil
-    start, split = load_trained(job.before("distil")), split_of(job)
+    start, split = load_trained(job.before("distil")), with_practice(job, split_of(job))
     teacher = fitting_teacher(job, section.teacher, start, split)
     tokenizer = start.tokenizer()
     raw = unlabelled(job, section.texts, split, tokenizer)

@@ -19,6 +19,7 @@ from models.job import Job
 from models.loop import Progressed, Run
 from models.losses import choices_of, hard_loss, targets_of
 from models.network import Encoder
+from models.practice import with_practice
 from models.sections import Section
 from models.task_data import Exam, Examples, Split, exam_of, examples_of, split_of
 from models.workspace import Trained, load_trained, save_trained, versions_here
@@ -55,7 +56,7 @@ def run(job: Job) -> Trained:
     """Fine-tune the network of the stage before."""
     section = job.finetune
     torch.manual_seed(job.recipe.seed)
-    start, split = load_trained(job.before("finetune")), split_of(job)
+    start, split = load_trained(job.before("finetune")), with_practice(job, split_of(job))
     network = load_network(start, section.dropout)
     examples, exam = learnt_and_asked(job, start, split)
     learner = Fitting(network, examples, exam, section.smoothing)

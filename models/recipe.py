@@ -122,6 +122,8 @@ def _training(recipe: Recipe) -> str:
 def _data(recipe: Recipe) -> str:
     if recipe.data.swapped is True and recipe.task is not Task.PAIR:
         return "swaps pairs, but its task is not pair."
+    if recipe.data.practised is not UNSET and recipe.rehearse is None:
+        return "learns rows that were `practised`, but has no [rehearse]."
     return ""
 
 

@@ -16,6 +16,7 @@ from models.infer import load_network
 from models.job import Job
 from models.judged import Judge, judged_pairs
 from models.loop import Run
+from models.practice import keep_rows
 from models.task_data import Split, exam_of, examples_of, split_of
 from models.teachers import whole_base
 from models.unlabelled import passages_of, questions_of, sources, words_of
@@ -39,7 +40,9 @@ def run(job: Job) -> Trained:
     done = Run(
         learner, training, checkpoint_folder(job, "rehearse", section, start), seed, job.console
     ).train()
-    return save_result(job, "rehearse", start, network, done, practice)
+    result = save_result(job, "rehearse", start, network, done, practice)
+    keep_rows(job, questions)
+    return result
 
 
 def made_rows(job: Job, split: Split, start: Trained) -> list[Labelled | Question]:

@@ -18,6 +18,7 @@ from models.errors import MakeError
 from models.job import Job
 from models.judged import RANKS, Judge, judged_pairs, neighbours
 from models.make import make
+from models.practice import ROWS_FILE, with_practice
 from models.recipe import read_recipe
 from models.rehearse import made_rows
 from models.task_data import split_of
@@ -108,6 +109,30 @@ def test_practice_is_on_pairs_of_the_bases_own_judgement(job, place):
     record = load_trained(job.folder("rehearse")).record
     assert record.rows == 60
     assert record.epochs[1].loss < record.epochs[0].loss
+
+
+def test_what_was_practised_can_be_learnt_beside_the_labelled_rows(job, place):
+    make(str(place / "pair.toml"), place / "data", place / "work", QUIET, last="rehearse")
+    data = msgspec.structs.replace(job.recipe.data, practised=25)
+    kept = Job(msgspec.structs.replace(job.recipe, data=data), "", "", place / "data", place / "work", QUIET)
+    split = split_of(job)
+    more = with_practice(kept, split)
+    assert more.train[: len(split.train)] == split.train
+    assert len(more.train) == len(split.train) + 25
+    assert set(more.train[len(split.train) :]) <= set(made_rows(job, split, load_trained(job.folder("base"))))
+    assert more.validation == split.validation
+    assert with_practice(job, split) == split
+    (job.folder("rehearse") / ROWS_FILE).unlink()
+    with pytest.raises(MakeError, match="make it again"):
+        with_practice(kept, split)
+
+
+def test_practised_rows_need_practice(place):
+    text = (place / "pair.toml").read_text("utf-8").replace(REHEARSE, "")
+    wrong = place / "wrong.toml"
+    wrong.write_text(text.replace("swapped = true", "practised = 9"), "utf-8")
+    with pytest.raises(MakeError, match=r"has no \[rehearse\]"):
+        read_recipe(str(wrong))
 
 
 @pytest.mark.parametrize("bounds", ["[0.9, 0.5]", "[0.9]", '["a", "b"]', "[0.5, 1.0]"])
