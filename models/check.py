@@ -15,6 +15,7 @@ from server.errors import ServeError
 
 if TYPE_CHECKING:
     from models.quality import Official
+    from models.remote import Address
     from server.inference.bundle import Bundle
     from server.inference.manifest import Manifest, Quality
     from server.inference.predictor import Predictor
@@ -26,6 +27,7 @@ OTHER_CPU = 0.002
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle's folder.")]
 Data = Annotated[Path, typer.Option(help="The folder with the data sets, one folder each.")]
 Url = Annotated[str, typer.Option(help="A running server, http://HOST:PORT, to be asked the same texts.")]
+Key = Annotated[str, typer.Option(envvar="QINGMO_API_KEY", help="The API key, where the server wants one.")]
 SetName = Annotated[str, typer.Option("--set", help="Ask this set, not the one that bundle.json names.")]
 Limit = Annotated[int, typer.Option(min=0, help="Ask only so many texts, the first; 0 asks all.")]
 Tolerance = Annotated[
@@ -33,20 +35,24 @@ Tolerance = Annotated[
 ]
 
 
-def check(
+def check(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     bundle: BundleFolder,
     data: Data,
     url: Url = "",
+    key: Key = "",
     set_: SetName = "",
     limit: Limit = 0,
     tolerance: Tolerance = ROUNDING,
 ) -> None:
     """Ask a bundle its official split again, and hold its figures against those in bundle.json."""
-    from server.inference.bundle import load_bundle  # noqa: PLC0415 - slow to import
+    from models.remote import Address  # noqa: PLC0415 - slow to import
+    from server.inference.bundle import load_bundle  # noqa: PLC0415
 
     console = Console(highlight=False, soft_wrap=True)
     try:
-        problems = _problems(load_bundle(bundle), Wish(data, url, set_, limit, tolerance), console)
+        problems = _problems(
+            load_bundle(bundle), Wish(data, Address(url, key), set_, limit, tolerance), console
+        )
     except (MakeError, ServeError) as error:
         problems = [str(error)]
     for problem in problems:
@@ -60,7 +66,7 @@ class Wish:
     """What is to be asked, of whom, and how far figures may differ; empty and 0 as the flags have it."""
 
     data: Path
-    url: str
+    address: Address
     set: str
     limit: int
     tolerance: float
@@ -100,7 +106,7 @@ def _problems(bundle: Bundle, wish: Wish, console: Console) -> list[str]:
     answers = ask(predictor, asked.rows)
     found = quality_of(asked, answers, manifest.lineage.seed)
     problems = _held(_stated(manifest, official, wish), found, wish.tolerance, console)
-    return problems + _over_http(predictor, asked, answers, wish.url, console)
+    return problems + _over_http(predictor, asked, answers, wish.address, console)
 
 
 def _held(
@@ -156,18 +162,18 @@ def _figure(quality: Quality) -> str:
 
 
 def _over_http(
-    predictor: Predictor, asked: Official, answers: Sequence[Answer], url: str, console: Console
+    predictor: Predictor, asked: Official, answers: Sequence[Answer], address: Address, console: Console
 ) -> list[str]:
-    """What the server at `url` answers otherwise, asked one text a request and many."""
-    if not url:
+    """What the server at the address answers otherwise, asked one text a request and many."""
+    if not address.url:
         return []
     from models.remote import COMPANY, differences  # noqa: PLC0415
 
     problems, texts = [], [row.asked for row in asked.rows]
     for together in (1, COMPANY):
-        found = differences(url, predictor.bundle.manifest, texts, answers, together)
+        found = differences(address, predictor.bundle.manifest, texts, answers, together)
         how = "one text a request" if together == 1 else f"{together} texts a request"
-        said = f"{url}, {how}: {found.count} of {found.asked} answers differ from the predictor's"
+        said = f"{address.url}, {how}: {found.count} of {found.asked} answers differ from the predictor's"
         console.print(f"{said}.", markup=False)
         if found.count:
             problems.append(f"{said}; the first: {found.first}")

@@ -46,6 +46,14 @@ class _Refusal(Struct):
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens, and the API key it wants; empty where it wants none."""
+
+    url: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """How many of `asked` texts, `together` a request, came out otherwise, and the first in a sentence."""
 
@@ -56,14 +64,14 @@ class Difference:
 
 
 def differences(
-    url: str, manifest: Manifest, texts: Sequence[Text], answers: Sequence[Answer], together: int
+    address: Address, manifest: Manifest, texts: Sequence[Text], answers: Sequence[Answer], together: int
 ) -> Difference:
     """Ask the server all texts, `together` in each request, and set its answers beside `answers`.
 
     Raises:
         MakeError: It cannot be reached, refuses, or serves another bundle.
     """
-    with closing(Remote(url, manifest)) as server:
+    with closing(Remote(address, manifest)) as server:
         there = [
             answer
             for at in range(0, len(texts), together)
@@ -83,13 +91,16 @@ class Remote:
     """A running server that serves a bundle.
 
     Raises:
-        MakeError: `url` is not like http://HOST:PORT.
+        MakeError: The address is not like http://HOST:PORT, or the key cannot stand in a header.
     """
 
-    def __init__(self, url: str, manifest: Manifest) -> None:
-        self._url, self._manifest = url, manifest
-        self._connection = _connection(url)
-        self._path = f"{urlsplit(url).path.rstrip('/')}/v1/{manifest.task}"
+    def __init__(self, address: Address, manifest: Manifest) -> None:
+        self._url, self._manifest = address.url, manifest
+        self._connection = _connection(address.url)
+        self._path = f"{urlsplit(address.url).path.rstrip('/')}/v1/{manifest.task}"
+        if not (address.key.isascii() and (address.key or "x").isprintable()):
+            raise MakeError("The API key has characters that cannot stand in a header.")
+        self._headers = DEADLINE | ({"X-Api-Key": address.key} if address.key else {})
 
     def ask(self, texts: Sequence[Text]) -> list[Answer]:
         """The server's answer to each text, all in one request; MakeError."""
@@ -119,7 +130,7 @@ class Remote:
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
         try:
-            self._connection.request("POST", self._path, body, DEADLINE)
+            self._connection.request("POST", self._path, body, self._headers)
             response = self._connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:

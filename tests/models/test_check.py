@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from models.cli import main
 from models.errors import MakeError
-from models.remote import differences
+from models.remote import Address, differences
 from server.inference.bundle import load_bundle
 from server.inference.manifest import Quality
 from server.inference.predictor import Predictor
@@ -190,6 +190,16 @@ def test_a_server_with_another_bundle_is_not_believed(tmp_path, running, data):
     assert "refuses with 404" in check(folder, data, "--set", "classify", "--url", server.url).stderr
 
 
+def test_a_server_that_wants_a_key_is_given_one(tmp_path, data):
+    bundles = tmp_path / "bundles"
+    folder = write_bundle(bundles / "classify")
+    with served(bundles, tmp_path / "log", QINGMO_API_KEYS="secret") as server:
+        flags = ("--set", "classify", "--url", server.url)
+        assert "refuses with 401" in check(folder, data, *flags).stderr
+        assert "0 of 4 answers differ" in check(folder, data, *flags, "--key", "secret").stdout
+        assert "cannot stand in a header" in check(folder, data, *flags, "--key", "秘密").stderr
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:8000", "http://[", "ftp://127.0.0.1"])
 def test_no_server_there_is_said(tmp_path, data, url):
     folder = write_bundle(tmp_path / "mine")
@@ -207,13 +217,13 @@ def test_answers_that_differ_are_counted_and_the_first_is_shown(running, togethe
     predictor.start()
     texts = [Text(text) for text in TEXTS]
     answers = [predictor.answer(text) for text in texts]
-    assert differences(server.url, bundle.manifest, texts, answers, together).count == 0
+    assert differences(Address(server.url), bundle.manifest, texts, answers, together).count == 0
     first = answers[1].labels[0]
     answers[1] = replace(
         answers[1], labels=(replace(first, score=first.score + 1e-9), *answers[1].labels[1:])
     )
     answers[3] = replace(answers[3], shortened=True)
-    found = differences(server.url, bundle.manifest, texts, answers, together)
+    found = differences(Address(server.url), bundle.manifest, texts, answers, together)
     assert (found.count, found.asked) == (2, 4)
     assert found.first.startswith('text 2 ("看新闻球"): the server says Labels')
 
@@ -222,4 +232,4 @@ def test_what_is_no_qingmo_is_said(tmp_path, running):
     server, bundles = running
     manifest = load_bundle(bundles / "classify").manifest
     with pytest.raises(MakeError, match="refuses with 404"):
-        differences(f"{server.url}/elsewhere", manifest, [Text("球")], [], 1)
+        differences(Address(f"{server.url}/elsewhere"), manifest, [Text("球")], [], 1)
