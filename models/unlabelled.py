@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from models.data.cloze import cloze_questions
 from models.data.rows import Row, bare
 from models.data.texts import read_texts, text_files
-from models.data.twins import near_pairs
+from models.data.twins import near_pairs, twin_pairs
 from models.job import Job
 from models.task_data import Split
 from models.vocabulary import is_chinese
@@ -23,16 +23,17 @@ PASSAGE = 60  # code points that a text has at least: shorter ones are questions
 def unlabelled(job: Job, counts: Mapping[str, int], split: Split, tokenizer: Tokenizer) -> list[Text]:
     """So many texts from each set of `counts`, drawn by the recipe's seed, for a teacher to label.
 
-    Pairs are of two raw texts that share much; questions are made on raw passages. None of the validation's
-    texts is in those, and none of the train texts among single ones.
+    Pairs are of two raw texts that share much, or (a third) of a text said in two ways or changed by rule;
+    questions are made on raw passages. None of the validation's texts is in those, and none of the train
+    texts among single ones.
     """
     seed, task = job.recipe.seed, job.recipe.task
     if task is Task.PAIR:
         words = words_of(tokenizer)
         return [
             pair
-            for name, count in counts.items()
-            for pair in near_pairs(questions_of(job, name, split), words, count, seed)
+            for name in counts
+            for pair in _pairs(questions_of(job, name, split), words, counts[name], seed)
         ]
     if task is Task.QA:
         return [
@@ -41,6 +42,11 @@ def unlabelled(job: Job, counts: Mapping[str, int], split: Split, tokenizer: Tok
             for row in cloze_questions(passages_of(job, name, split), count, seed)
         ]
     return [Text(text) for text in raw_texts(job, counts, split.train)]
+
+
+def _pairs(texts: Sequence[str], words: Sequence[str], count: int, seed: int) -> list[Text]:
+    made = twin_pairs(texts, words, ("", ""), count // 3, seed)
+    return near_pairs(texts, words, count - len(made), seed) + [row.asked for row in made]
 
 
 def raw_texts(job: Job, counts: Mapping[str, int], train: Sequence[Row]) -> list[str]:
