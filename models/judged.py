@@ -67,7 +67,7 @@ class Judge:
     @torch.inference_mode()
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """[texts, hidden], each of length 1; of a long text its first window."""
-        ids = [single_windows(self.config, self.tokenizer, [text])[0] for text in texts]
+        ids = [windows[0] for windows in single_windows(self.config, self.tokenizer, texts)]
         made = np.empty((len(ids), self.config.shape.hidden), np.float32)
         order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
         for at in range(0, len(order), ROWS):

@@ -34,11 +34,11 @@ def encode(config: Config, tokenizer: Tokenizer, texts: Sequence[Text]) -> list[
     return [encoder.encode(text) for text in texts]
 
 
-def single_windows(config: Config, tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """The ids of every window of raw texts, each text by itself, whatever the task."""
+def single_windows(config: Config, tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[list[int]]]:
+    """The ids of each raw text's windows, each text by itself, whatever the task."""
     alone = msgspec.structs.replace(config, task=Task.CLASSIFY)
     encoded = encode(alone, tokenizer, [Text(text) for text in texts])
-    return [example.ids.tolist() for one in encoded for example in one.examples]
+    return [[example.ids.tolist() for example in one.examples] for one in encoded]
 
 
 def tags_of(config: Config) -> tuple[str, ...]:

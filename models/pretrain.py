@@ -7,6 +7,7 @@ stage (arXiv 1909.10351), or whatever terms the recipe names.
 from __future__ import annotations
 
 import random
+from itertools import chain
 
 import torch
 
@@ -36,7 +37,10 @@ def run(job: Job) -> Trained:
     held, learnt = texts[:HELD_OUT], texts[HELD_OUT:]
     job.console.print(f"pretrain: {len(learnt)} raw texts")
     network = load_network(start, section.training.dropout)
-    rows, exam = (single_windows(start.config, start.tokenizer(), part) for part in (learnt, held))
+    rows, exam = (
+        list(chain.from_iterable(single_windows(start.config, start.tokenizer(), part)))
+        for part in (learnt, held)
+    )
     teacher = whole_base(job, start) if section.imitate else None
     terms = Terms(section.masked, section.replaced, section.imitate)
     learner = Imitator(network, teacher, start.config, (rows, exam), terms)
