@@ -40,7 +40,7 @@ def logits_of(
     made: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(ids)
     for at in range(0, len(ids), rows):
         places = order[at : at + rows]
-        logits = network(*padded([ids[i] for i in places], pad)).numpy()
+        logits = network(*padded([ids[i] for i in places], pad)).float().numpy()
         for place, own in zip(places, logits, strict=True):
             made[place] = own if own.ndim == 1 else own[: len(ids[place])]
     return made

@@ -73,7 +73,7 @@ def fitting_teacher(job: Job, name: str, start: Trained, split: Split, *, inside
 
 
 def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Said]:
-    """The teacher's logits of each text's windows; parts that are there already are read."""
+    """The teacher's logits of each text's windows, in bfloat16; parts that are there already are read."""
     digest = hashlib.sha256(msgspec.json.encode((teacher.record.made, texts))).hexdigest()[:12]
     folder = job.folder("teacher") / digest
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,9 +83,9 @@ def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Sa
         encoded = encode(teacher.config, teacher.tokenizer(), texts[at : at + PART])
         if not path.exists():
             ids = [example.ids.tolist() for one in encoded for example in one.examples]
-            _save(
-                path, np.concatenate([np.atleast_2d(x) for x in logits_of(network, ids, teacher.config.pad)])
-            )
+            with torch.autocast("cpu", dtype=torch.bfloat16):  # twice as fast, and far finer than it is right
+                logits = logits_of(network, ids, teacher.config.pad)
+            _save(path, np.concatenate([np.atleast_2d(own) for own in logits]))
             job.console.print(f"teacher: {min(at + PART, len(texts))} of {len(texts)} texts")
         said += _by_text(np.load(path), encoded, teacher.config)
     return said
