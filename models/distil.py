@@ -65,7 +65,7 @@ def run(job: Job) -> Trained:
     network = load_network(start, section.training.dropout)
     exam = exam_of(start.config, tokenizer, split.validation)
     pupil = Pupil(network, examples, exam, of_windows(start.config, examples, said), section)
-    checkpoints = checkpoint_folder(job, "distil", section, start)
+    checkpoints = checkpoint_folder(job, "distil", section, start, (split.train, raw), teacher.record.made)
     done = Run(pupil, section.training, checkpoints, job.recipe.seed, job.console).train()
     told = sources(job, section.texts, "texts that the teacher labelled, of")
     return save_result(job, "distil", start, network, done, split.taught_with(*told, *teacher.record.data))

@@ -60,7 +60,7 @@ def run(job: Job) -> Trained:
     network = load_network(start, section.dropout)
     examples, exam = learnt_and_asked(job, start, split)
     learner = Fitting(network, examples, exam, section.smoothing)
-    checkpoints = checkpoint_folder(job, "finetune", section, start)
+    checkpoints = checkpoint_folder(job, "finetune", section, start, split.train)
     done = Run(learner, section, checkpoints, job.recipe.seed, job.console).train()
     return save_result(job, "finetune", start, network, done, split)
 
@@ -81,9 +81,12 @@ def fewer_empty(examples: Examples, share: float, seed: int) -> Examples:
     return Examples([examples.ids[at] for at in kept], [examples.targets[at] for at in kept], [1] * len(kept))
 
 
-def checkpoint_folder(job: Job, stage: str, section: Section, start: Trained) -> Path:
-    """Where a run's checkpoint lies: other settings, data or start are another run."""
-    what = msgspec.json.encode((section, job.recipe.data, job.recipe.seed, start.record.made, start.config))
+def checkpoint_folder(
+    job: Job, stage: str, section: Section, start: Trained, learnt: object, teacher: str = ""
+) -> Path:
+    """Where a run's checkpoint lies: other settings, rows, start or teacher (its date) are another run."""
+    origin = (start.record.made, start.config, teacher)
+    what = msgspec.json.encode((section, job.recipe.data, job.recipe.seed, origin, learnt))
     return job.folder("checkpoints") / f"{stage}-{hashlib.sha256(what).hexdigest()[:12]}"
 
 

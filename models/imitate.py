@@ -37,7 +37,7 @@ def run(job: Job) -> Trained:
     rows = [example.ids.tolist() for one in encoded for example in one.examples]
     exam = exam_of(start.config, tokenizer, split.validation).ids
     learner = Imitator(network, teacher, start.config, (rows, exam), Terms(imitate=section.imitate))
-    folder = checkpoint_folder(job, "imitate", section, start)
+    folder = checkpoint_folder(job, "imitate", section, start, rows, taught.record.made)
     done = Run(learner, section.training, folder, seed, job.console).train()
     seen = sources(job, section.texts, "texts on which the teacher was imitated, of")
     split = split.taught_with(*seen, *taught.record.data)

@@ -51,7 +51,7 @@ class Imitator:
 
     Args:
         network: Learns; keeps an `extra` until `without_extra` takes it off.
-        teacher: What is imitated, with the same ids; None where only masked tokens are learnt.
+        teacher: What is imitated, with the same ids; None where words alone are guessed.
         config: Of the network.
         rows: Ids to learn from, and ids held out.
         terms: What is learnt.

@@ -1,4 +1,8 @@
-"""Pairs of raw texts that the base itself judges: it was trained to set what means the same side by side."""
+"""Pairs of raw texts that the base itself judges.
+
+This is for a base that was trained to set texts of one meaning near each other, as E5 was (Wang et al. 2022,
+arXiv 2212.03533); of a base that only guessed words the cosine means little.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ def neighbours(vectors: Vectors, seed: int) -> list[tuple[int, int]]:
 
 
 class Judge:
-    """The whole base as it was trained: the mean of its last states, as a unit vector.
+    """The whole base: the mean of its last states, as a unit vector; E5's prefix made no difference here.
 
     Args:
         network: All its layers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
         else:
             console.print(f"{name}: begins")
             STAGES[name](job)
+            for left in job.folder("checkpoints").glob(f"{name}-*"):  # a run that has ended has no use for it
+                shutil.rmtree(left)
             again = True  # what stands on an older result of this stage is out of date
         if name == last:
             break

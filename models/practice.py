@@ -14,14 +14,16 @@ from models.data.rows import Labelled, Question
 from models.errors import MakeError
 from models.job import Job
 from models.task_data import Split
+from models.workspace import fresh_folder
 from server.inference.values import Task
 
 ROWS_FILE = "rows.json"
 
 
 def keep_rows(job: Job, rows: Sequence[Labelled | Question]) -> None:
-    """Write them beside the network that has practised on them."""
-    (job.folder("rehearse") / ROWS_FILE).write_bytes(msgspec.json.encode(rows))
+    """Keep what [rehearse] practises on."""
+    with fresh_folder(job.folder("practice")) as fresh:
+        (fresh / ROWS_FILE).write_bytes(msgspec.json.encode(rows))
 
 
 def with_practice(job: Job, split: Split) -> Split:
@@ -29,7 +31,7 @@ def with_practice(job: Job, split: Split) -> Split:
     count = job.recipe.data.practised
     if count is UNSET:
         return split
-    path = job.folder("rehearse") / ROWS_FILE
+    path = job.folder("practice") / ROWS_FILE
     kind: type[Any] = list[Question] if job.recipe.task is Task.QA else list[Labelled]
     try:
         rows: list[Any] = msgspec.json.decode(path.read_bytes(), type=kind)

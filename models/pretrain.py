@@ -11,8 +11,6 @@ from itertools import chain
 
 import torch
 
-from models.data.rows import bare
-from models.data.texts import read_texts
 from models.errors import MakeError
 from models.finetune import checkpoint_folder, save_result
 from models.imitation import Imitator, Terms, without_extra
@@ -22,7 +20,7 @@ from models.layout import single_windows
 from models.loop import Run
 from models.task_data import Split, split_of
 from models.teachers import whole_base
-from models.unlabelled import sources
+from models.unlabelled import free_texts, sources
 from models.workspace import Trained, load_trained
 
 HELD_OUT = 500  # raw texts that the network is scored on
@@ -33,7 +31,7 @@ def run(job: Job) -> Trained:
     section, seed = job.pretrain, job.recipe.seed
     torch.manual_seed(seed)
     start = load_trained(job.before("pretrain"))
-    texts = raw_texts(job)
+    texts = shuffled_texts(job)
     held, learnt = texts[:HELD_OUT], texts[HELD_OUT:]
     job.console.print(f"pretrain: {len(learnt)} raw texts")
     network = load_network(start, section.training.dropout)
@@ -44,17 +42,17 @@ def run(job: Job) -> Trained:
     teacher = whole_base(job, start) if section.imitate else None
     terms = Terms(section.masked, section.replaced, section.imitate)
     learner = Imitator(network, teacher, start.config, (rows, exam), terms)
-    folder = checkpoint_folder(job, "pretrain", section, start)
+    folder = checkpoint_folder(job, "pretrain", section, start, learnt)
     done = Run(learner, section.training, folder, seed, job.console).train()
     files = sources(job, section.texts, "raw texts of")
     return save_result(job, "pretrain", start, without_extra(network), done, Split(learnt, [], files))
 
 
-def raw_texts(job: Job) -> list[str]:
-    """So many texts of each set as the recipe says, drawn by its seed; none held out for validation."""
-    known, found = {part for row in split_of(job).validation for part in row.key}, list[str]()
+def shuffled_texts(job: Job) -> list[str]:
+    """So many texts of each set as the recipe says, drawn by its seed; none held out or measured on."""
+    split, found = split_of(job), list[str]()
     for name, count in job.pretrain.texts.items():
-        texts = sorted({text for text in read_texts(job.data, name) if bare(text) not in known})
+        texts = free_texts(job, name, split)
         found += random.Random(job.recipe.seed).sample(texts, min(count, len(texts)))
     random.Random(job.recipe.seed).shuffle(found)
     if len(found) <= 2 * HELD_OUT:

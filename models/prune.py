@@ -54,7 +54,7 @@ def run(job: Job) -> Trained:
     network = Encoder(shape, section.training.dropout)
     network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     learner = Fitting(network, examples, exam, section.training.smoothing)
-    checkpoints = checkpoint_folder(job, "prune", section, start)
+    checkpoints = checkpoint_folder(job, "prune", section, start, split.train)
     done = Run(learner, section.training, checkpoints, seed, job.console).train()
     return save_result(job, "prune", _described(start, shape), network, done, split)
 

@@ -19,9 +19,8 @@ from models.loop import Run
 from models.practice import keep_rows
 from models.task_data import Split, exam_of, examples_of, split_of
 from models.teachers import whole_base
-from models.unlabelled import passages_of, questions_of, sources, words_of
+from models.unlabelled import free_texts, passages, sources, words_of
 from models.workspace import Trained, load_trained
-from server.inference.values import Task
 
 
 def run(job: Job) -> Trained:
@@ -30,6 +29,7 @@ def run(job: Job) -> Trained:
     torch.manual_seed(seed)
     start, split = load_trained(job.before("rehearse")), split_of(job)
     questions = made_rows(job, split, start)
+    keep_rows(job, questions)
     files = sources(job, section.questions, "questions made from the raw texts of")
     practice = Split(questions, split.validation, files)
     tokenizer, training = start.tokenizer(), section.training
@@ -38,32 +38,41 @@ def run(job: Job) -> Trained:
     exam = exam_of(start.config, tokenizer, split.validation)
     learner = Fitting(network, examples, exam, training.smoothing)
     done = Run(
-        learner, training, checkpoint_folder(job, "rehearse", section, start), seed, job.console
+        learner, training, checkpoint_folder(job, "rehearse", section, start, questions), seed, job.console
     ).train()
-    result = save_result(job, "rehearse", start, network, done, practice)
-    keep_rows(job, questions)
-    return result
+    return save_result(job, "rehearse", start, network, done, practice)
 
 
 def made_rows(job: Job, split: Split, start: Trained) -> list[Labelled | Question]:
-    """So many of each set's texts as the recipe says; none from a text held out for validation."""
-    made = list[Labelled | Question]()
-    for name, count in job.rehearse.questions.items():
-        if job.recipe.task is Task.QA:
-            made += cloze_questions(passages_of(job, name, split), count, job.recipe.seed)
-        else:
-            made += _pairs(job, questions_of(job, name, split), start, count)
+    """So many of each set's texts as the recipe says; none from a text that is held out or measured on."""
+    section, seed, made = job.rehearse, job.recipe.seed, list[Labelled | Question]()
+    sets = {name: free_texts(job, name, split) for name in section.questions}
+    if section.labels is UNSET:
+        for name, texts in sets.items():
+            made += cloze_questions(passages(texts), section.questions[name], seed)
+    else:
+        pairs = _Pairs(job, start, section.labels)
+        for name, texts in sets.items():
+            made += pairs.of(texts, section.questions[name])
     if not made:
-        raise MakeError("The recipe's [rehearse] texts give nothing to practise on: they are too short.")
+        raise MakeError(
+            "The recipe's [rehearse] gives nothing to practise on: its texts are too short or too few, or "
+            "the judge is sure of no pair."
+        )
     job.console.print(f"rehearse: {len(made)} rows made")
     return made
 
 
-def _pairs(job: Job, texts: Sequence[str], start: Trained, count: int) -> list[Labelled]:
-    section, seed, words = job.rehearse, job.recipe.seed, words_of(start.tokenizer())
-    assert section.labels is not UNSET, "no recipe for pairs is without. This is a bug."
-    if section.judged is UNSET:
-        return twin_pairs(texts, words, section.labels, count, seed)
-    made = twin_pairs(texts, words, section.labels, count // 2, seed)
-    judge = Judge(whole_base(job, start), start, section.judged)
-    return judged_pairs(judge, texts, made, section.labels, seed)
+class _Pairs:
+    """Makes pairs by rule, or has them judged where the recipe gives bounds."""
+
+    def __init__(self, job: Job, start: Trained, labels: tuple[str, str]) -> None:
+        bounds = job.rehearse.judged
+        self.judge = None if bounds is UNSET else Judge(whole_base(job, start), start, bounds)
+        self.words, self.labels, self.seed = words_of(start.tokenizer()), labels, job.recipe.seed
+
+    def of(self, texts: Sequence[str], count: int) -> list[Labelled]:
+        """At most `count` pairs of the texts."""
+        half = count if self.judge is None else -(-count // 2)
+        made = twin_pairs(texts, self.words, self.labels, half, self.seed)
+        return made if self.judge is None else judged_pairs(self.judge, texts, made, self.labels, self.seed)

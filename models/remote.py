@@ -98,9 +98,11 @@ class Remote:
         self._url, self._manifest = address.url, manifest
         self._connection = _connection(address.url)
         self._path = f"{urlsplit(address.url).path.rstrip('/')}/v1/{manifest.task}"
-        if not (address.key.isascii() and (address.key or "x").isprintable()):
+        if not (address.key.isprintable() and address.key == address.key.strip()):
             raise MakeError("The API key has characters that cannot stand in a header.")
-        self._headers = DEADLINE | ({"X-Api-Key": address.key} if address.key else {})
+        self._headers: dict[str, str | bytes] = {**DEADLINE}
+        if address.key:
+            self._headers["X-Api-Key"] = address.key.encode()
 
     def ask(self, texts: Sequence[Text]) -> list[Answer]:
         """The server's answer to each text, all in one request; MakeError."""

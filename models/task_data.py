@@ -85,7 +85,7 @@ def split_of(job: Job) -> Split:
     train = train[: section.limit]
     files = [_digest(file, len(train))]
     if section.also is not UNSET:
-        known = {opening(row) for row in (*validation, *_official(job))}
+        known = {opening(row) for row in (*validation, *official_rows(job))}
         for name, count in section.also.items():
             rows, file = library.sample(job.data, name, count, recipe.seed)
             unique = _usable(recipe, rows, file)
@@ -97,7 +97,7 @@ def split_of(job: Job) -> Split:
     return Split(train, validation, tuple(files))
 
 
-def _official(job: Job) -> list[Row]:
+def official_rows(job: Job) -> list[Row]:
     """The official splits' rows: not to be learnt from, wherever else they stand."""
     library, name = TASKS[job.recipe.task].library, job.recipe.data.set
     splits = [split for split in library.splits(job.data, name) if split != "train"]

@@ -79,7 +79,7 @@ def run(job: Job) -> Trained:
     exam = exam_of(start.config, tokenizer, split.validation)
     ship = Ship(student, predecessor, section.replace)
     learner = Fitting(ship, examples, exam, section.training.smoothing)
-    folder = checkpoint_folder(job, "theseus", section, start)
+    folder = checkpoint_folder(job, "theseus", section, start, split.train, teacher.record.made)
     running = Run(learner, section.training, folder, seed, job.console)
     ship.rising = max(1, round(section.rising * running.total))
     done = running.train()

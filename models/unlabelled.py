@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from tokenizers import Tokenizer
 
 from models.data.cloze import cloze_questions
-from models.data.rows import Row, bare
+from models.data.rows import Labelled, bare, opening
 from models.data.texts import read_texts, text_files
 from models.data.twins import near_pairs, twin_pairs
 from models.job import Job
-from models.task_data import Split
+from models.task_data import Split, official_rows
 from models.vocabulary import is_chinese
 from server.inference.manifest import DataDigest
 from server.inference.values import Task, Text
@@ -24,50 +24,33 @@ def unlabelled(job: Job, counts: Mapping[str, int], split: Split, tokenizer: Tok
     """So many texts from each set of `counts`, drawn by the recipe's seed, for a teacher to label.
 
     Pairs are of two raw texts that share much, or (a third) of a text said in two ways or changed by rule;
-    questions are made on raw passages. None of the validation's texts is in those, and none of the train
-    texts among single ones.
+    questions are made on raw passages. They are other ones than [rehearse] has made from the same texts.
     """
-    seed, task = job.recipe.seed, job.recipe.task
-    if task is Task.PAIR:
-        words = words_of(tokenizer)
-        return [
-            pair
-            for name in counts
-            for pair in _pairs(questions_of(job, name, split), words, counts[name], seed)
-        ]
-    if task is Task.QA:
-        return [
-            row.asked
-            for name, count in counts.items()
-            for row in cloze_questions(passages_of(job, name, split), count, seed)
-        ]
-    return [Text(text) for text in raw_texts(job, counts, split.train)]
-
-
-def _pairs(texts: Sequence[str], words: Sequence[str], count: int, seed: int) -> list[Text]:
-    made = twin_pairs(texts, words, ("", ""), count // 3, seed)
-    return near_pairs(texts, words, count - len(made), seed) + [row.asked for row in made]
-
-
-def raw_texts(job: Job, counts: Mapping[str, int], train: Sequence[Row]) -> list[str]:
-    """So many texts of each set, drawn by the recipe's seed; none that stands in `train`."""
-    known = {row.key[0] for row in train}
-    found = []
+    seed, words, found = job.recipe.seed + 1, words_of(tokenizer), list[Text]()
+    known = {row.key[0] for row in split.train}
     for name, count in counts.items():
-        texts = [text for text in read_texts(job.data, name) if bare(text) not in known]
-        found += random.Random(job.recipe.seed).sample(texts, min(count, len(texts)))
+        texts = free_texts(job, name, split)
+        if job.recipe.task is Task.PAIR:
+            made = twin_pairs(texts, words, ("", ""), count // 3, seed)
+            found += near_pairs(texts, words, count - len(made), seed) + [row.asked for row in made]
+        elif job.recipe.task is Task.QA:
+            found += [row.asked for row in cloze_questions(passages(texts), count, seed)]
+        else:
+            new = [Text(text) for text in texts if bare(text) not in known]
+            found += random.Random(seed).sample(new, min(count, len(new)))
     return found
 
 
-def questions_of(job: Job, name: str, split: Split) -> list[str]:
-    """Each text of set `name` once, less those held out for validation."""
-    held = {part for row in split.validation for part in row.key}
-    return list(dict.fromkeys(text for text in read_texts(job.data, name) if bare(text) not in held))
+def free_texts(job: Job, name: str, split: Split) -> list[str]:
+    """Each raw text of set `name` once, less what is held out for validation or officially measured on."""
+    held = {part for row in (*split.validation, *official_rows(job)) for part in opening(row)}
+    texts = dict.fromkeys(read_texts(job.data, name))
+    return [text for text in texts if opening(Labelled(text, ""))[0] not in held]
 
 
-def passages_of(job: Job, name: str, split: Split) -> list[str]:
-    """Those of them that are long enough to be asked about."""
-    return [text for text in questions_of(job, name, split) if len(text) >= PASSAGE]
+def passages(texts: Sequence[str]) -> list[str]:
+    """Those that are long enough to be asked about."""
+    return [text for text in texts if len(text) >= PASSAGE]
 
 
 def sources(job: Job, counts: Mapping[str, int], what: str) -> tuple[DataDigest, ...]:

@@ -1,23 +1,25 @@
-"""What a process does about its memory at start: fewer heaps, nothing kept of start-up, less garbage collection.
+"""What a process does about its memory at start: few heaps, nothing of start-up kept, less garbage collected.
 
-Only glibc is told anything; on another C library the process is as it was.
+Heaps are told to glibc alone; other C libraries are left as they are.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import os
 
 HEAPS = 2
-"""Of the C library, which would open one for each thread (eight times the cores) and keep what each has freed."""
+"""Of the C library, which would open one for each thread and keep what each has freed."""
 _M_ARENA_MAX = -8  # as malloc.h of glibc numbers it
 GARBAGE = 20_000
 """Objects more than freed before the garbage collector looks; a request leaves hardly a cycle behind."""
 
 
 def limit_heaps() -> None:
-    """Let all threads share HEAPS heaps: called before any of them runs."""
-    _of_c_library("mallopt", _M_ARENA_MAX, HEAPS)
+    """Let all threads share HEAPS heaps, unless the operator has set how many; before pools are started."""
+    if not os.environ.keys() & {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"}:
+        _of_c_library("mallopt", _M_ARENA_MAX, HEAPS)
 
 
 def settle() -> None:
@@ -31,7 +33,8 @@ def settle() -> None:
     _of_c_library("malloc_trim", 0)
 
 
-def _of_c_library(name: str, *numbers: int) -> bool:
-    """Call the function, where there is one; whether it did anything."""
+def _of_c_library(name: str, *numbers: int) -> None:
+    """Call the function, where there is one."""
     function = getattr(ctypes.CDLL(None), name, None)
-    return function is not None and bool(function(*numbers))
+    if function is not None:
+        function(*numbers)

@@ -193,11 +193,12 @@ def test_a_server_with_another_bundle_is_not_believed(tmp_path, running, data):
 def test_a_server_that_wants_a_key_is_given_one(tmp_path, data):
     bundles = tmp_path / "bundles"
     folder = write_bundle(bundles / "classify")
-    with served(bundles, tmp_path / "log", QINGMO_API_KEYS="secret") as server:
+    with served(bundles, tmp_path / "log", QINGMO_API_KEYS="secret,第二") as server:
         flags = ("--set", "classify", "--url", server.url)
         assert "refuses with 401" in check(folder, data, *flags).stderr
         assert "0 of 4 answers differ" in check(folder, data, *flags, "--key", "secret").stdout
-        assert "cannot stand in a header" in check(folder, data, *flags, "--key", "秘密").stderr
+        assert "0 of 4 answers differ" in check(folder, data, *flags, "--key", "第二").stdout
+        assert "cannot stand in a header" in check(folder, data, *flags, "--key", "se\ncret").stderr
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:8000", "http://[", "ftp://127.0.0.1"])

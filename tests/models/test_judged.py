@@ -14,6 +14,7 @@ from rich.console import Console
 pytest.importorskip("torch")
 
 from models.data.rows import Labelled
+from models.data.twins import twin_pairs
 from models.errors import MakeError
 from models.job import Job
 from models.judged import RANKS, Judge, judged_pairs, neighbours
@@ -23,6 +24,7 @@ from models.recipe import read_recipe
 from models.rehearse import made_rows
 from models.task_data import split_of
 from models.teachers import whole_base
+from models.unlabelled import free_texts, words_of
 from models.workspace import load_trained
 from server.inference.values import Text
 from tests.kit import making_kit as kit
@@ -122,7 +124,7 @@ def test_what_was_practised_can_be_learnt_beside_the_labelled_rows(job, place):
     assert set(more.train[len(split.train) :]) <= set(made_rows(job, split, load_trained(job.folder("base"))))
     assert more.validation == split.validation
     assert with_practice(job, split) == split
-    (job.folder("rehearse") / ROWS_FILE).unlink()
+    (job.folder("practice") / ROWS_FILE).unlink()
     with pytest.raises(MakeError, match="make it again"):
         with_practice(kept, split)
 
@@ -147,9 +149,19 @@ def test_bounds_are_two_shares_the_lower_first(place, bounds):
 def test_a_recipe_without_bounds_goes_by_the_rule_alone(job, place):
     section = msgspec.structs.replace(job.recipe.rehearse, judged=msgspec.UNSET)
     plain = msgspec.structs.replace(job.recipe, rehearse=section)
-    rows = made_rows(
-        Job(plain, "", "", place / "data", place / "work", QUIET),
-        split_of(job),
-        load_trained(job.folder("base")),
+    start, split = load_trained(job.folder("base")), split_of(job)
+    rows = made_rows(Job(plain, "", "", place / "data", place / "work", QUIET), split, start)
+    texts = free_texts(job, "afqmc", split)
+    assert rows == twin_pairs(texts, words_of(start.tokenizer()), section.labels, 60, job.recipe.seed)
+
+
+def test_practised_rows_are_learnt_in_finetune(job, place):
+    text = (place / "pair.toml").read_text("utf-8").replace("swapped = true", "practised = 25")
+    recipe = place / "kept.toml"
+    recipe.write_text(
+        text.replace('"pair"\n', '"kept"\n', 1).replace('work = "pair"', 'work = "kept"'), "utf-8"
     )
-    assert len(rows) == 60
+    make(str(recipe), place / "data", place / "work", QUIET, last="finetune")
+    record = load_trained(place / "work/kept/finetune").record
+    assert record.rows == len(split_of(job).train) // 2 + 25
+    assert not list((place / "work/kept/checkpoints").iterdir()), "what has ended leaves no checkpoint"

@@ -50,8 +50,10 @@ def drawn(place, task, counts):
 
 def test_single_texts_never_stand_in_train(place):
     split, texts = drawn(place, "classify", {"tnews": 7, "afqmc": 10})
-    assert len(texts) == 17
-    assert not {bare(text.first) for text in texts} & {row.key[0] for row in split.train}
+    assert len(texts) == len(set(texts)) == 10, "the titles are all learnt, held out or measured on"
+    assert not {bare(text.first) for text in texts} & {
+        row.key[0] for row in (*split.train, *split.validation)
+    }
     assert all(text.second is None for text in texts)
 
 
@@ -66,9 +68,11 @@ def test_pairs_are_of_raw_texts_that_are_not_held_out(place):
 
 
 def test_questions_are_made_on_raw_passages(place):
-    _, texts = drawn(place, "qa", {"c3": 9})
-    passages = list(read_texts(place / "data", "c3"))
-    assert len(texts) == 9
+    split, texts = drawn(place, "qa", {"c3": 9, "cmrc2018": 30})
+    passages = [*read_texts(place / "data", "c3"), *read_texts(place / "data", "cmrc2018")]
+    held = {row.context for row in split.validation}
+    assert len(texts) >= 9
+    assert not [text for text in texts for context in held if text.second in context]
     for text in texts:
         assert any(text.second in passage for passage in passages)
         assert text.first.endswith("？")
