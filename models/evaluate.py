@@ -12,16 +12,18 @@ from models.confusion import draw
 from models.costcurve import measure_cost, standard_widths
 from models.job import Job
 from models.layout import layout_of, tags_of
-from models.quality import ask, quality_of, read_official, record_look
+from models.quality import Official, ask, quality_of, read_official, record_look
 from models.seal import seal
+from models.table.agreement import agreement
 from models.tasks import TASKS
 from models.tasks.figures import Confusion
+from models.teachers import answers_of, teacher_of
 from models.vocabulary import share_differing, share_unknown, tokenizer_of
 from models.workspace import INT8_FILE, Record, Trained, fresh_folder, load_trained
 from server.inference.bundle import TOKENIZER_FILE, load_bundle
 from server.inference.manifest import SCHEMA, Graph, Lineage, Manifest, Quality, Terms
 from server.inference.predictor import Predictor
-from server.inference.values import Text
+from server.inference.values import Answer, Text
 
 CONFUSION_FILE = "confusion.tsv"
 PICTURE_FILE = "confusion.svg"
@@ -38,6 +40,7 @@ def run(job: Job) -> None:
         predictor.start()
         answers = ask(predictor, rows)
         quality = _with_published(job, quality_of(official, answers, job.recipe.seed), official.name)
+        quality = _with_teacher(job, official, answers, quality)
         quality = _with_note(quality, _cut(job, trained, [row.asked for row in rows]))
         seal(folder / "bundle", msgspec.structs.replace(manifest, quality=quality))
         _write_confusion(folder, task.confusion(rows, answers, list(job.recipe.labels)), manifest.title)
@@ -54,6 +57,23 @@ def _with_published(job: Job, quality: Sequence[Quality], split: str) -> tuple[Q
         if each.split == split and each.metric in published
         else each
         for each in quality
+    )
+
+
+def _with_teacher(
+    job: Job, official: Official, answers: Sequence[Answer], quality: tuple[Quality, ...]
+) -> tuple[Quality, ...]:
+    """The teacher's figures beside the student's, and how often both say the same; its look is recorded."""
+    if not job.recipe.teacher:
+        return quality
+    teacher = teacher_of(job, job.recipe.teacher)
+    said = answers_of(teacher, official.rows)
+    theirs = quality_of(official, said, job.recipe.seed)
+    record_look(teacher, official, theirs, f"beside its student {job.recipe.name}")
+    values = {(each.metric, each.split): each.value for each in theirs}
+    beside = tuple(msgspec.structs.replace(each, teacher=values[each.metric, each.split]) for each in quality)
+    return _with_note(
+        beside, f"Its teacher says the same of {100 * agreement(answers, said):.1f} % of the texts."
     )
 
 

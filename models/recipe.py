@@ -70,6 +70,12 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return *self.networks, *(OF_BUNDLES if self.bundle else ())
 
     @property
+    def teacher(self) -> str:
+        """The work folder of whom the student learns from; empty where it has no teacher."""
+        sections = (self.distil, self.imitate, self.theseus)
+        return next((section.teacher for section in sections if section), "")
+
+    @property
     def trainings(self) -> dict[str, TrainingSection]:
         """How each stage that trains does it."""
         found = {name: getattr(self, name) for name in self.networks[1:] if name != "grow"}

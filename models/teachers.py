@@ -13,15 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from models.base import open_base
+from models.data.rows import Row
 from models.errors import MakeError
 from models.infer import load_network, logits_of
 from models.job import Job
 from models.layout import encode
 from models.network import Encoder
 from models.start import encoder_weights
-from models.task_data import Split
+from models.task_data import Split, exam_of
 from models.workspace import Config, Trained, load_trained
-from server.inference.values import Encoded, Text
+from server.inference.values import Answer, Encoded, Text
 
 PART = 4096  # texts whose scores are kept in one file
 Said = list[NDArray[np.float32]]
@@ -89,6 +90,12 @@ def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Sa
             job.console.print(f"teacher: {min(at + PART, len(texts))} of {len(texts)} texts")
         said += _by_text(np.load(path), encoded, teacher.config)
     return said
+
+
+def answers_of(trained: Trained, rows: Sequence[Row]) -> list[Answer]:
+    """What a network without a graph answers to each row, by the server's encoder and decoder."""
+    exam = exam_of(trained.config, trained.tokenizer(), rows)
+    return exam.answers(logits_of(load_network(trained), exam.ids, trained.config.pad))
 
 
 def _by_text(table: NDArray[np.float32], encoded: Sequence[Encoded], config: Config) -> list[Said]:

@@ -76,14 +76,11 @@ class Measuring:
 
     def _in_torch(self, trained: Trained, official: Official) -> Answered:
         """The answers of a network that has no graph."""
-        from models.infer import load_network, logits_of  # noqa: PLC0415 - needs torch
-        from models.task_data import exam_of  # noqa: PLC0415
+        from models.teachers import answers_of  # noqa: PLC0415 - needs torch
 
         key = trained.folder, official.name
         if key not in self._said:
-            exam = exam_of(trained.config, trained.tokenizer(), official.rows)
-            logits = logits_of(load_network(trained), exam.ids, trained.config.pad)
-            self._said[key] = exam.answers(logits)
+            self._said[key] = answers_of(trained, official.rows)
             _looked(trained, official, self._said[key], "the network in torch")
         return self._said[key]
 

@@ -32,8 +32,7 @@ class Subject:
     @property
     def teacher(self) -> str:
         """The work folder of whom it learnt from; empty where there is no such recipe or teacher."""
-        sections = (self.recipe.distil, self.recipe.imitate, self.recipe.theseus) if self.recipe else ()
-        return next((section.teacher for section in sections if section), "")
+        return self.recipe.teacher if self.recipe else ""
 
 
 def of_recipe(name: str, work: Path) -> Subject:

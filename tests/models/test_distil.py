@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 
 import msgspec
 import numpy as np
@@ -16,11 +17,14 @@ from models.errors import MakeError  # noqa: E402
 from models.job import Job  # noqa: E402
 from models.losses import choices_of, hard_loss, said_choices, soft_loss, targets_of  # noqa: E402
 from models.make import make  # noqa: E402
+from models.quality import read_official  # noqa: E402
 from models.recipe import read_recipe  # noqa: E402
 from models.task_data import Examples, split_of  # noqa: E402
 from models.tasks.figures import NO_LABEL  # noqa: E402
-from models.teachers import teacher_logits  # noqa: E402
+from models.teachers import answers_of, teacher_logits  # noqa: E402
 from models.workspace import load_trained, update_record  # noqa: E402
+from server.inference.bundle import load_bundle  # noqa: E402
+from server.inference.values import Task  # noqa: E402
 from tests.kit import making_kit as kit  # noqa: E402
 
 SECTION = """
@@ -119,6 +123,19 @@ def test_the_distilled_student_is_the_one_that_is_packed(place):
     assert not load_trained(place / "work/tiny/finetune").record.looks
     assert distilled.record.best > 0.9
     assert (place / "work/tiny/pack/tiny/bundle.json").exists()
+
+
+def test_the_bundle_states_its_teachers_score_and_how_often_both_agree(place):
+    quality = load_bundle(place / "work/tiny/pack/tiny").manifest.quality
+    teacher = load_trained(place / "work/grown/finetune")
+    (look,) = teacher.record.looks
+    assert {f"{each.metric}, {each.split}": each.teacher for each in quality} == look.figures
+    assert "beside its student" in look.why
+    rows = read_official(Task.CLASSIFY, place / "data", "tnews").rows
+    said = answers_of(teacher, rows)
+    right = np.mean([answer.labels[0].label == row.label for answer, row in zip(said, rows, strict=True)])
+    assert quality[0].teacher == pytest.approx(right)
+    assert re.search(r"Its teacher says the same of \d+\.\d % of the texts\.", quality[0].notes)
 
 
 def test_what_the_teacher_said_is_kept_and_not_asked_again(place):
