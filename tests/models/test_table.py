@@ -152,7 +152,8 @@ def test_all_looks_are_recorded(place, lines):
         "the int8 bundle, for the table of models",
         "the float graph, for the table of models",
     ]
-    (look,) = load_trained(place / "work/teacher/finetune").record.looks
+    beside, look = load_trained(place / "work/teacher/finetune").record.looks
+    assert beside.why == "beside its student student"
     assert look.why == "the network in torch, for the table of models"
     assert list(look.figures.values()) == [score.fp32 for score in lines[1].scores]
 
