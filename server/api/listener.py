@@ -16,9 +16,12 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from server import logs
 from server.api.app import App
+from server.api.port import turn_away
 from server.api.protocol import BoundedProtocol
 from server.settings import Settings
 
+HANDSHAKE_SECONDS = 0.1
+"""How long connections that have begun may take to be made, once no new one can begin."""
 LINGER_SECONDS = 0.5
 """How long idle connections are kept once the port is shut: a client that is just asking gets its answer, and
 with it `Connection: close`, instead of a reset."""
@@ -127,6 +130,9 @@ class Listener(uvicorn.Server):
 
         Closing a listening socket resets them, and with them requests that were already sent.
         """
+        for sock in sockets:
+            turn_away(sock)
+        await asyncio.sleep(HANDSHAKE_SECONDS)
         kept = [sock.dup() for sock in sockets]
         for server in self.servers:
             server.close()

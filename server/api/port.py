@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import socket
+import struct
+import sys
 
 from server.settings import Settings, SettingsProblem
+
+_SO_ATTACH_FILTER = 26  # as socket.h of Linux numbers it
+_BUT_SYN = b"".join(
+    struct.pack("HBBI", *each)
+    for each in ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+)
+"""A packet filter (BPF): load the flags of the TCP header; with SYN drop the packet, else keep all of it."""
 
 
 def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
@@ -40,3 +51,18 @@ def reserve(settings: Settings) -> socket.socket:
     """
     bind(settings).close()
     return bind(settings, shared=True)
+
+
+def turn_away(sock: socket.socket) -> None:
+    """Let no new connection begin on a listening socket; those that have begun may still be taken.
+
+    Their first packets are dropped, so that the client's kernel asks again a second later: then nobody listens,
+    and it is refused. Else a connection that came between the last one taken and the closing would be reset,
+    and its request lost. Linux alone can do this; elsewhere that moment stays.
+    """
+    program = ctypes.create_string_buffer(_BUT_SYN, len(_BUT_SYN))
+    told = struct.pack("HP", len(_BUT_SYN) // 8, ctypes.addressof(program))
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, told)
