@@ -56,9 +56,9 @@ def reserve(settings: Settings) -> socket.socket:
 def turn_away(sock: socket.socket) -> None:
     """Let no new connection begin on a listening socket; those that have begun may still be taken.
 
-    Their first packets are dropped, so that the client's kernel asks again a second later: then nobody listens,
-    and it is refused. Else a connection that came between the last one taken and the closing would be reset,
-    and its request lost. Linux alone can do this; elsewhere that moment stays.
+    Their first packets are dropped, so that the client's kernel asks again a second later: then nobody
+    listens, and it is refused. Else a connection that came between the last one taken and the closing would
+    be reset, and its request lost. Linux alone can do this; elsewhere that moment stays.
     """
     program = ctypes.create_string_buffer(_BUT_SYN, len(_BUT_SYN))
     told = struct.pack("HP", len(_BUT_SYN) // 8, ctypes.addressof(program))
