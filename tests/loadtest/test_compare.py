@@ -176,7 +176,7 @@ def test_an_interrupt_leaves_a_sentence_the_rounds_and_no_orphan(settings, tmp_p
     pickled, out = tmp_path / "settings", given.out
     pickled.write_bytes(pickle.dumps(given))
     code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's & has it ignored
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a background
         "import pathlib, pickle; from loadtest.bench import compare_and_show\n"
         "from loadtest.terminal import one_sentence\n"
         f"given = pickle.loads(pathlib.Path({str(pickled)!r}).read_bytes())\n"
