@@ -1,6 +1,6 @@
-"""Stage `distil`: the fine-tuned student learns a teacher's scores, on labelled rows and on raw texts.
+"""Stage `distil`: the student learns the scores of a teacher, or of several, on labelled rows and raw texts.
 
-What the teacher says of each text is computed once, in parts, and kept beside the student.
+What a teacher says of each text is computed once, in parts, and kept beside the student.
 """
 
 from __future__ import annotations
@@ -56,19 +56,22 @@ def run(job: Job) -> Trained:
     """Distil into the network of the stage before."""
     section = job.distil
     start, split = load_trained(job.before("distil")), with_practice(job, split_of(job))
-    teacher = fitting_teacher(job, section.teacher, start, split)
+    teachers = [fitting_teacher(job, name, start, split) for name in section.teachers]
     tokenizer = start.tokenizer()
     raw = unlabelled(job, section.texts, split, tokenizer)
     examples = _with_raw(examples_of(start.config, tokenizer, split.train), start, raw)
-    said = teacher_logits(job, teacher, [row.asked for row in split.train] + raw)
+    asked = [row.asked for row in split.train] + raw
+    said = [of_windows(start.config, examples, teacher_logits(job, each, asked)) for each in teachers]
     torch.manual_seed(job.recipe.seed)
     network = load_network(start, section.training.dropout)
     exam = exam_of(start.config, tokenizer, split.validation)
-    pupil = Pupil(network, examples, exam, of_windows(start.config, examples, said), section)
-    checkpoints = checkpoint_folder(job, "distil", section, start, (split.train, raw), teacher.record.made)
+    pupil = Pupil(network, examples, exam, mean_said(said), section)
+    made = " ".join(teacher.record.made for teacher in teachers)
+    checkpoints = checkpoint_folder(job, "distil", section, start, (split.train, raw), made)
     done = Run(pupil, section.training, checkpoints, job.recipe.seed, job.console).train()
     told = sources(job, section.texts, "texts that the teacher labelled, of")
-    return save_result(job, "distil", start, network, done, split.taught_with(*told, *teacher.record.data))
+    known = [digest for teacher in teachers for digest in teacher.record.data]
+    return save_result(job, "distil", start, network, done, split.taught_with(*told, *known))
 
 
 def _with_raw(examples: Examples, start: Trained, raw: Sequence[Text]) -> Examples:
@@ -82,6 +85,11 @@ def _with_raw(examples: Examples, start: Trained, raw: Sequence[Text]) -> Exampl
         examples.targets + [[NO_LABEL] * said.get(head, len(row)) for row in ids],
         examples.windows + [len(one.examples) for one in encoded],
     )
+
+
+def mean_said(said: Sequence[Sequence[NDArray[np.float32]]]) -> list[NDArray[np.float32]]:
+    """The mean over teachers of the logits that each gives to each window."""
+    return [np.mean(logits, axis=0) for logits in zip(*said, strict=True)]
 
 
 def of_windows(config: Config, examples: Examples, said: Sequence[Said]) -> list[NDArray[np.float32]]:

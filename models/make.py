@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from models import (
+    calibrate,
     distil,
     evaluate,
     finetune,
@@ -41,6 +42,7 @@ STAGES: Mapping[str, Callable[[Job], object]] = {
     "distil": distil.run,
     "prune": prune.run,
     "grow": grow.run,
+    "calibrate": calibrate.run,
     "export": graphs.export,
     "quantise": graphs.quantise,
     "evaluate": evaluate.run,
@@ -84,6 +86,5 @@ def check(job: Job) -> None:
     split_of(job)
     library, name = TASKS[job.recipe.task].library, job.recipe.data.set
     library.read(job.data, name, library.official(job.data, name))
-    for section in (recipe.theseus, recipe.imitate, recipe.distil):
-        if section:
-            teacher_of(job, section.teacher)
+    for name in recipe.teachers:
+        teacher_of(job, name)

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta
 from models.errors import MakeError
 from models.sections import (
     BundleSection,
+    CalibrateSection,
     DataSection,
     DistilSection,
     GrowSection,
@@ -31,8 +32,10 @@ from models.sections import (
 from server.inference.check import PAIRED
 from server.inference.values import Task
 
-NETWORKS = ("pretrain", "rehearse", "theseus", "imitate", "finetune", "distil", "prune", "grow")
+NETWORKS = ("pretrain", "rehearse", "theseus", "imitate", "finetune", "distil", "prune", "grow", "calibrate")
 """Stages after `base` that leave a trained network, in order; a recipe has those whose section it has."""
+UNTAUGHT = ("grow", "calibrate")
+"""Those of them that train nothing."""
 OF_BUNDLES = ("export", "quantise", "evaluate", "pack")
 
 
@@ -56,6 +59,7 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     distil: DistilSection | None = None
     prune: PruneSection | None = None
     grow: GrowSection | None = None
+    calibrate: CalibrateSection | None = None
     quantise: QuantiseSection = QuantiseSection()
     bundle: BundleSection | None = None
 
@@ -72,13 +76,19 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def teacher(self) -> str:
         """The work folder of whom the student learns from; empty where it has no teacher."""
-        sections = (self.distil, self.imitate, self.theseus)
-        return next((section.teacher for section in sections if section), "")
+        return next(iter(self.teachers), "")
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The work folders of all whom the student learns from, in any stage."""
+        sections = (self.imitate, self.theseus)
+        named = self.distil.teachers if self.distil else ()
+        return (*named, *(section.teacher for section in sections if section))
 
     @property
     def trainings(self) -> dict[str, TrainingSection]:
         """How each stage that trains does it."""
-        found = {name: getattr(self, name) for name in self.networks[1:] if name != "grow"}
+        found = {name: getattr(self, name) for name in self.networks[1:] if name not in UNTAUGHT}
         return {name: getattr(section, "training", section) for name, section in found.items()}
 
 
@@ -122,6 +132,8 @@ def _training(recipe: Recipe) -> str:
         return "has neither [finetune] nor [distil]: nothing would teach the network its task."
     if recipe.task is Task.QA and any(section.smoothing for section in recipe.trainings.values()):
         return "smooths labels, which cannot be done for places in a text."
+    if recipe.task is Task.QA and recipe.calibrate:
+        return "has [calibrate], which is for labels and tags: what a reader scores are whole answers."
     return ""
 
 

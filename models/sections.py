@@ -90,14 +90,21 @@ class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Learning from `teacher`, the work folder of another recipe: `hard` is the labels' share of the loss.
 
-    `texts` says how many raw texts of each set the teacher labels.
+    `also` names more teachers; what is learnt is then the mean of all their logits. `texts` says how many raw
+    texts of each set they label.
     """
 
     teacher: str
+    also: tuple[str, ...] | UnsetType = UNSET
     temperature: Annotated[float, Meta(gt=0)] = 2.0
     hard: Annotated[float, Meta(ge=0, le=1)] = 0.3
     texts: Mapping[str, Positive] = {}
     training: TrainingSection
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """All of them, the one that gives the figures first."""
+        return self.teacher, *(() if self.also is UNSET else self.also)
 
 
 class Imitation(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -183,6 +190,10 @@ class GrowSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How many times as wide the trained network becomes, its answers unchanged."""
 
     times: Annotated[int, Meta(ge=2, le=8)]
+
+
+class CalibrateSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The scores are to be chances; there is nothing to choose."""
 
 
 class QuantiseSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -75,7 +75,8 @@ def fitting_teacher(job: Job, name: str, start: Trained, split: Split, *, inside
 
 def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Said]:
     """The teacher's logits of each text's windows, in bfloat16; parts that are there already are read."""
-    digest = hashlib.sha256(msgspec.json.encode((teacher.record.made, texts))).hexdigest()[:12]
+    known = teacher.record.recipe_sha256, teacher.record.made  # a date alone may be that of two teachers
+    digest = hashlib.sha256(msgspec.json.encode((known, texts))).hexdigest()[:12]
     folder = job.folder("teacher") / digest
     folder.mkdir(parents=True, exist_ok=True)
     network, said = load_network(teacher), list[Said]()
