@@ -132,4 +132,8 @@ def _quality(quality: Quality) -> str:
         line += f", {quality.low:.4g} to {quality.high:.4g}"
     if quality.baseline is not None:
         line += f"; {quality.baseline_name or 'baseline'} {quality.baseline:.4g}"
+    if quality.teacher is not None:
+        line += f"; its teacher {quality.teacher:.4g}"
+    if quality.published is not None:
+        line += f"; {quality.published_name or 'published'} {quality.published:.4g}"
     return f"{line}. {quality.notes}".rstrip()

@@ -48,13 +48,22 @@ def test_the_version_stands_for_the_content(tmp_path):
 def test_the_card_says_labels_quality_and_terms(tmp_path):
     manifest = load_bundle(write_bundle(tmp_path / "mine")).manifest
     quality = Quality(
-        metric="accuracy", value=0.53, split="dev", n=10_000, low=0.52, high=0.54, baseline=0.11
+        metric="accuracy",
+        value=0.53,
+        split="dev",
+        n=10_000,
+        low=0.52,
+        high=0.54,
+        baseline=0.11,
+        teacher=0.55,
+        published=0.56,
+        published_name="BERT-base",
     )
     text = card(msgspec.structs.replace(manifest, quality=(quality,)))
     for said in (
         "`news_sports` 体育",
         "accuracy 0.53 on dev, n = 10000",
-        "baseline 0.11",
+        "baseline 0.11; its teacher 0.55; BERT-base 0.56",
         manifest.terms.text,
     ):
         assert said in text
