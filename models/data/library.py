@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic
 
@@ -24,20 +24,28 @@ class Library(Generic[R]):
     """Readers of one kind of row.
 
     `holds` names the kind for people; `known` gives a set's reader and its file for each split; `own` the
-    reader for each ending of a user's own files.
+    reader for each ending of a user's own files. `cut` is for sets published as one file, which we split
+    ourselves: of its rows so many are train, and the others dev.
     """
 
     holds: str
     known: Mapping[str, tuple[Reader[R], Mapping[str, str]]]
     own: Mapping[str, Reader[R]]
+    cut: Mapping[str, int] = field(default_factory=dict)
 
     def read(self, data: Path, name: str, split: str) -> tuple[list[R], DataFile]:
         """The rows of one split of set `name`, in the file's order and with its repeats; MakeError."""
         reader, file = self._find(data, name, split)
-        rows = list(reader(file.path))
+        rows = self.part(name, split, list(reader(file.path)))
         if not rows:
             raise MakeError(f"{file.path} holds no rows.")
         return rows, file
+
+    def part(self, name: str, split: str, rows: list[R]) -> list[R]:
+        """Those of the rows of a file that belong to `split`: all, unless the file is the whole set."""
+        if name not in self.cut:
+            return rows
+        return rows[: self.cut[name]] if split == "train" else rows[self.cut[name] :]
 
     def sample(self, data: Path, name: str, count: int, seed: int) -> tuple[list[R], DataFile]:
         """At most `count` train rows, drawn by the seed, in the file's order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -178,3 +179,27 @@ def test_reviews_that_differ_in_punctuation_or_are_cut_short_open_alike():
     text = "四星级酒店，符合标准的地方我就不提了，有以下缺点： 1.没有水"
     assert opening(Labelled(text, "a")) == opening(Labelled(text.replace(" ", "")[:-3] + "!", "b"))
     assert opening(Labelled(text, "a")) != opening(Labelled("五" + text[1:], "a"))
+
+
+def test_drcd_is_read_as_simplified_and_no_answer_moves(tmp_path):
+    pytest.importorskip("opencc")
+    write(
+        tmp_path,
+        "drcd",
+        "DRCD_dev.json",
+        squad("臺灣的乾隆著作，頭髮", (8, "頭髮"), (3, "乾隆"), question="誰的?"),
+    )
+    ((row,), file) = QUESTIONS.read(tmp_path, "drcd", "train")
+    assert (row.question, row.context) == ("谁的?", "台湾的乾隆著作，头发")
+    assert row.answers == ("头发", "乾隆")
+    assert row.context[row.start : row.start + row.length] == "头发"
+    assert file.name == "drcd/DRCD_dev.json"
+
+
+def test_a_set_of_one_file_is_cut_in_two():
+    cut = replace(QUESTIONS, cut={"drcd": 2})
+    assert (cut.part("drcd", "train", list("abcde")), cut.part("drcd", "dev", list("abcde"))) == (
+        ["a", "b"],
+        ["c", "d", "e"],
+    )
+    assert cut.part("cmrc2018", "train", list("abcde")) == list("abcde")
