@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from msgspec import UNSET
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from models.losses import hard_loss, said_choices, soft_loss
 from models.network import Encoder
 from models.practice import with_practice
 from models.sections import DistilSection
-from models.task_data import Exam, Examples, exam_of, examples_of, split_of
+from models.task_data import Exam, Examples, Split, exam_of, examples_of, split_of
 from models.tasks.figures import NO_LABEL
 from models.teachers import Said, fitting_teacher, teacher_logits
 from models.unlabelled import sources, unlabelled
@@ -57,21 +58,32 @@ def run(job: Job) -> Trained:
     section = job.distil
     start, split = load_trained(job.before("distil")), with_practice(job, split_of(job))
     teachers = [fitting_teacher(job, name, start, split) for name in section.teachers]
-    tokenizer = start.tokenizer()
-    raw = unlabelled(job, section.texts, split, tokenizer)
-    examples = _with_raw(examples_of(start.config, tokenizer, split.train), start, raw)
-    asked = [row.asked for row in split.train] + raw
-    said = [of_windows(start.config, examples, teacher_logits(job, each, asked)) for each in teachers]
+    raw = unlabelled(job, section.texts, split, start.tokenizer())
+    examples, said = _taught(job, start, split, raw, teachers)
     torch.manual_seed(job.recipe.seed)
     network = load_network(start, section.training.dropout)
-    exam = exam_of(start.config, tokenizer, split.validation)
-    pupil = Pupil(network, examples, exam, mean_said(said), section)
+    exam = exam_of(start.config, start.tokenizer(), split.validation)
+    pupil = Pupil(network, examples, exam, said, section)
     made = " ".join(teacher.record.made for teacher in teachers)
     checkpoints = checkpoint_folder(job, "distil", section, start, (split.train, raw), made)
     done = Run(pupil, section.training, checkpoints, job.recipe.seed, job.console).train()
     told = sources(job, section.texts, "texts that the teacher labelled, of")
     known = [digest for teacher in teachers for digest in teacher.record.data]
     return save_result(job, "distil", start, network, done, split.taught_with(*told, *known))
+
+
+def _taught(
+    job: Job, start: Trained, split: Split, raw: Sequence[Text], teachers: Sequence[Trained]
+) -> tuple[Examples, list[NDArray[np.float32]]]:
+    """All windows that are learnt, and what the teachers say of each."""
+    config, empty, seed = start.config, job.recipe.data.empty, job.recipe.seed
+    examples = _with_raw(examples_of(config, start.tokenizer(), split.train), start, raw)
+    asked = [row.asked for row in split.train] + list(raw)
+    said = mean_said([of_windows(config, examples, teacher_logits(job, each, asked)) for each in teachers])
+    if empty is UNSET:
+        return examples, said
+    kept = examples.without_most_empty(empty, seed)
+    return examples.of(kept), [said[place] for place in kept]
 
 
 def _with_raw(examples: Examples, start: Trained, raw: Sequence[Text]) -> Examples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,15 +69,8 @@ def learnt_and_asked(job: Job, start: Trained, split: Split) -> tuple[Examples, 
     tokenizer, empty = start.tokenizer(), job.recipe.data.empty
     examples = examples_of(start.config, tokenizer, split.train)
     if empty is not UNSET:
-        examples = fewer_empty(examples, empty, job.recipe.seed)
+        examples = examples.of(examples.without_most_empty(empty, job.recipe.seed))
     return examples, exam_of(start.config, tokenizer, split.validation)
-
-
-def fewer_empty(examples: Examples, share: float, seed: int) -> Examples:
-    """All windows that hold an answer, and a `share` of the others, each drawn by `seed`."""
-    draw = random.Random(seed)
-    kept = [at for at, target in enumerate(examples.targets) if any(target) or draw.random() < share]
-    return Examples([examples.ids[at] for at in kept], [examples.targets[at] for at in kept], [1] * len(kept))
 
 
 def checkpoint_folder(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,6 +47,20 @@ class Examples:
     ids: list[list[int]]
     targets: list[list[int]]
     windows: list[int]
+
+    def without_most_empty(self, share: float, seed: int) -> list[int]:
+        """Places of the windows that hold an answer, and of a `share` of the others, each drawn by `seed`.
+
+        A window of a raw text, of which nobody knows, counts as one with an answer.
+        """
+        draw = random.Random(seed)
+        return [at for at, target in enumerate(self.targets) if any(target) or draw.random() < share]
+
+    def of(self, places: Sequence[int]) -> Examples:
+        """Those windows, each as if it were a text."""
+        return Examples(
+            [self.ids[at] for at in places], [self.targets[at] for at in places], [1] * len(places)
+        )
 
 
 @dataclass(frozen=True, slots=True)

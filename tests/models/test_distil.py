@@ -174,3 +174,13 @@ def test_what_a_teacher_says_of_a_text_holds_for_each_window_of_the_student(plac
     assert [row.tolist() for row in of_windows(config, examples, said)] == [[1, 3], [1, 3], [1, 2]]
     tokens = msgspec.structs.replace(config, shape=dataclasses.replace(config.shape, head="tokens"))
     assert of_windows(tokens, examples, said) == [said[0][0], *said[1]]
+
+
+def test_windows_with_an_answer_and_those_of_raw_texts_are_all_learnt():
+    targets = [[3, 5], [NO_LABEL, NO_LABEL], *([[0, 0]] * 400)]
+    examples = Examples([[place] for place in range(402)], targets, [402])
+    kept = examples.without_most_empty(0.4, seed=1)
+    assert kept[:2] == [0, 1]
+    assert 120 < len(kept) < 200
+    assert examples.of(kept).ids == [[place] for place in kept]
+    assert kept == examples.without_most_empty(0.4, seed=1)
