@@ -42,8 +42,12 @@ def _question(context: str, given: dict[str, Any]) -> Question:
 
 def _simplified(path: Path) -> Iterator[Question]:
     """Rows in traditional characters as simplified ones, place by place: no answer moves."""
-    from opencc import OpenCC  # noqa: PLC0415 - only this set needs it, and only training has it
-
+    try:
+        from opencc import OpenCC  # noqa: PLC0415 - only this set needs it, and only training has it
+    except ImportError as error:
+        raise MakeError(
+            f"{path} is in traditional characters; to read it takes OpenCC: make train."
+        ) from error
     change = OpenCC("t2s").convert
 
     def simplified(text: str) -> str:
