@@ -150,8 +150,8 @@ def test_the_command_says_what_is_wrong_in_one_sentence(place):
     pytest.importorskip("torch")
     run = command(place, "make", "no-such-recipe", "--data", str(place / "data"))
     assert run.returncode == 1
-        assert "neither a file nor one of the recipes" in run.stderr
-        assert "topic-student" in run.stderr
+    assert "neither a file nor one of the recipes" in run.stderr
+    assert "topic-student" in run.stderr
     assert "Traceback" not in run.stderr
 
 
