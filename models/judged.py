@@ -18,6 +18,7 @@ from models.data.rows import Labelled
 from models.infer import padded
 from models.layout import single_windows
 from models.network import Encoder, mean_pool
+from models.precision import autocast
 from models.workspace import Trained
 from server.inference.values import Text
 
@@ -77,7 +78,7 @@ class Judge:
         for at in range(0, len(order), ROWS):
             places = order[at : at + ROWS]
             table, mask = padded([ids[place] for place in places], self.config.pad)
-            with torch.autocast("cpu", dtype=torch.bfloat16):  # twice as fast; bounds are coarser than it is
+            with autocast():  # twice as fast; bounds are coarser than it is
                 hidden = self.network.hidden(table, mask).float()
             made[places] = normalize(mean_pool(hidden, mask), dim=-1).numpy()
         return made

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models.precision import autocast
 from models.sections import TrainingSection
 from models.workspace import Epoch
 
@@ -139,7 +140,7 @@ class Run:
         self._finish_epoch(plan)
 
     def _step(self, rows: Sequence[int]) -> None:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.section.bfloat16):
+        with autocast(self.section.bfloat16):
             loss = self.learner.loss(rows)
         loss.backward()
         nn.utils.clip_grad_norm_(self.learner.network.parameters(), 1.0)

@@ -20,7 +20,7 @@ from server.inference.manifest import LabelName
 
 
 def run(job: Job) -> Trained:
-    """Cut, choose and save; the head is small random numbers from the recipe's seed."""
+    """Cut, choose and save; a head that the base has not is small random numbers from the recipe's seed."""
     base = open_base(job.recipe.base)
     _check_layers(job, base)
     vocabulary = _vocabulary(job, base)
@@ -120,6 +120,7 @@ def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict
     random = np.random.default_rng(job.recipe.seed)
     weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.features)).astype(np.float32)
     weights["head.bias"] = np.zeros(shape.outputs, np.float32)
+    weights |= base.head(TASKS[job.recipe.task].outputs(list(job.recipe.labels)), shape.features)
     second = weights.pop("embed.second", random.normal(0, 0.02, shape.embedded).astype(np.float32))
     if shape.first_ends is not None:
         weights["embed.second"] = second

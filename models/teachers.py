@@ -19,6 +19,7 @@ from models.infer import load_network, logits_of
 from models.job import Job
 from models.layout import encode
 from models.network import Encoder
+from models.precision import autocast
 from models.start import encoder_weights
 from models.task_data import Split, exam_of
 from models.workspace import Config, Trained, load_trained
@@ -74,7 +75,7 @@ def fitting_teacher(job: Job, name: str, start: Trained, split: Split, *, inside
 
 
 def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Said]:
-    """The teacher's logits of each text's windows, in bfloat16; parts that are there already are read."""
+    """The teacher's logits of each text's windows; parts that are there already are read."""
     known = teacher.record.recipe_sha256, teacher.record.made  # a date alone may be that of two teachers
     digest = hashlib.sha256(msgspec.json.encode((known, texts))).hexdigest()[:12]
     folder = job.folder("teacher") / digest
@@ -85,7 +86,7 @@ def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Sa
         encoded = encode(teacher.config, teacher.tokenizer(), texts[at : at + PART])
         if not path.exists():
             ids = [example.ids.tolist() for one in encoded for example in one.examples]
-            with torch.autocast("cpu", dtype=torch.bfloat16):  # twice as fast, and far finer than it is right
+            with autocast():  # where it can be, twice as fast, and far finer than it is right
                 logits = logits_of(network, ids, teacher.config.pad)
             _save(path, np.concatenate([np.atleast_2d(own) for own in logits]))
             job.console.print(f"teacher: {min(at + PART, len(texts))} of {len(texts)} texts")

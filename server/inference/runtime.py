@@ -58,6 +58,7 @@ class Session:
             self._session = ort.InferenceSession(graph.read_bytes(), _options(), ["CPUExecutionProvider"])
         except Exception as error:
             raise BadBundle(f"Bundle {name}: {graph.name} cannot be opened as a graph: {error}") from error
+        _let_go_of_file(self._session)
         problem = self._mismatch()
         if problem:
             raise BadBundle(f"Bundle {name}: {graph.name} {problem}")
@@ -90,6 +91,15 @@ class Session:
         if missing:
             return f"gives the outputs {sorted(outputs)}, but the layout reads floats from {missing[0]!r}."
         return ""
+
+
+def _let_go_of_file(session: ort.InferenceSession) -> None:
+    """Drop the bytes that onnxruntime's Python class keeps to open the graph again: as much as the weights.
+
+    It opens again only to fall back on another provider, and there is none.
+    """
+    session.disable_fallback()
+    session._model_bytes = None
 
 
 def _options() -> ort.SessionOptions:
