@@ -46,7 +46,7 @@ def line_of(subject: Subject, official: Official, seen: Seen) -> Line:
     """All that is known of it."""
     trained, bundle, notes = subject.trained, subject.bundle, subject.notes
     if subject.teacher and seen.teacher is None:
-        notes += (f"its teacher {subject.teacher} is not here: the agreement is not known.",)
+        notes += (f"its teacher {subject.teacher} is not here: its score is the bundle's word.",)
     origin = trained.record if trained else bundle.manifest.lineage if bundle else None
     assert origin is not None, "what was seen has a network or a bundle. This is a bug."
     agreed = agreement(seen.int8, seen.teacher) if seen.int8 and seen.teacher else None
@@ -87,7 +87,10 @@ def _float_bytes(subject: Subject) -> int | None:
 
 
 def _scores(subject: Subject, official: Official, seen: Seen) -> tuple[Score, ...]:
-    """A score for each figure, of each form that was asked; what the literature says is the bundle's word."""
+    """A score for each figure, of each form that was asked; what the literature says is the bundle's word.
+
+    So is the score of a teacher that could not be asked.
+    """
     stated = subject.bundle.manifest.quality if subject.bundle else ()
     reported = _by_figure(stated)
     int8, fp32, teacher = (_figures(official, said) for said in (seen.int8, seen.fp32, seen.teacher))
@@ -98,7 +101,7 @@ def _scores(subject: Subject, official: Official, seen: Seen) -> tuple[Score, ..
             n=one.n,
             fp32=_value(fp32, key),
             int8=_value(int8, key),
-            teacher=_value(teacher, key),
+            teacher=_value(teacher, key) if teacher else _stated_of_teacher(reported, key),
             baseline=one.baseline,
             baseline_name=one.baseline_name,
             published=reported[key].published if key in reported else None,
@@ -118,6 +121,10 @@ def _figures(official: Official, said: Answered | None) -> Figures:
 
 def _by_figure(quality: Sequence[Quality]) -> Figures:
     return {(each.metric, each.split): each for each in quality}
+
+
+def _stated_of_teacher(stated: Figures, key: tuple[str, str]) -> float | None:
+    return stated[key].teacher if key in stated else None
 
 
 def _value(figures: Figures, key: tuple[str, str]) -> float | None:

@@ -176,7 +176,9 @@ def test_a_network_that_was_trained_again_is_not_the_bundles(place, lines):
 def packed(tmp_path):
     """A bundle of nobody's recipe, with data that it states a figure on."""
     kit.write_data(tmp_path / "data")
-    stated = Quality(metric="accuracy", value=0.5, split="tnews dev", n=40, published=0.6, published_name="x")
+    stated = Quality(
+        metric="accuracy", value=0.5, split="tnews dev", n=40, teacher=0.7, published=0.6, published_name="x"
+    )
     return write_bundle(tmp_path / "mine", quality=(stated,))
 
 
@@ -188,6 +190,7 @@ def test_what_is_not_there_is_left_empty_and_said(tmp_path, packed):
     assert untouched.notes == ("it has not been trained here, so nothing was measured.",)
     assert {mine.fp32_bytes, mine.fp32_ms, mine.minutes, mine.agreement} == {None}
     assert (mine.scores[0].fp32, mine.scores[0].published, mine.scores[0].n) == (None, 0.6, 40)
+    assert mine.scores[0].teacher == 0.7, "the bundle's word, where the teacher cannot be asked"
     assert 'its recipe "kit" is not known' in mine.notes[0]
 
 
