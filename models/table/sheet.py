@@ -19,10 +19,10 @@ MARKDOWN = """# Models, measured {made}
 Load average at the start: {load:.1f}.
 
 Scores are on all rows of the named split, asked through the server's own encoder and decoder. Agreement is
-the share of texts on which the int8 answers are the teacher's; the score of a teacher that is not here is the one
-that stands in the bundle. Tokens are those of all windows of a text,
-special ones included. Milliseconds are the median over {timed} of the same texts, each alone on one thread,
-without tokenising, int8 and fp32 in turn.
+the share of texts on which the int8 answers are the teacher's; the score of a teacher that is not here is the
+one that stands in the bundle. Tokens are those of all windows of a text, special ones included. Milliseconds
+are the median over {timed} of the same texts, each alone on one thread, without tokenising, int8 and fp32 in
+turn.
 
 {table}
 {notes}"""
