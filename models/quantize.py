@@ -13,24 +13,25 @@ and clips what is negative.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.export import Walk, Weights, activated, float_model, stored_name
+from models.export import Walk, Weights, activated
 from models.graph import FLOAT, MICROSOFT, GraphBuilder
+from models.observed import Observed, observe
 from models.shape import Shape
 
 Floats = NDArray[np.float32]
-SAMPLE_ROWS = 1024
 ALPHAS = (0.0, 0.25, 0.4, 0.5, 0.6, 0.75)
 CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 WEIGHT_CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8)
 WEIGHT_TOP = 63
+UNITS = 16
+"""Inner units that a CPU multiplies at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,44 +55,24 @@ class Site:
         return 128 if self.signed else 0
 
 
-def calibrate(shape: Shape, weights: Weights, texts: Iterable[NDArray[np.int64]]) -> dict[str, Floats]:
-    """Inputs of every dense layer over the texts' ids, each unpadded; shared layers have theirs together.
-
-    Returns:
-        Stored layer name to [tokens, channels].
-    """
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    model = float_model(shape, weights, tapped=True).SerializeToString()
-    session = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs() if output.name != "logits"]
-    seen: dict[str, list[Floats]] = {stored_name(shape, name): [] for name in names}
-    for ids in texts:
-        feed = {"input_ids": ids[None], "attention_mask": np.ones_like(ids)[None]}
-        for name, value in zip(names, session.run(names, feed), strict=True):
-            seen[stored_name(shape, name)].append(value)
-    return {name: np.concatenate(values) for name, values in seen.items()}
-
-
-def fit_site(x: Floats, weight: Floats, bias: Floats, *, signed: bool) -> Site:
-    """The steps and integer weights that disturb the layer's output least on `x` [tokens, inputs].
+def fit_site(seen: Observed, weight: Floats, bias: Floats, *, signed: bool) -> Site:
+    """The steps and integer weights that disturb the layer's output least on the inputs seen.
 
     Args:
-        x: Inputs seen in calibration.
+        seen: What the layer was given over the texts it is calibrated on.
         weight: [inputs, outputs].
         bias: [outputs].
         signed: False after a ReLU.
     """
-    peak = np.maximum(np.abs(x).max(axis=0), 1e-6)  # [inputs]
+    peak = np.maximum(seen.peak, 1e-6)  # [inputs]
     strength = np.maximum(np.abs(weight).max(axis=1), 1e-6)
-    sample = x[:: max(1, len(x) // SAMPLE_ROWS)]
     best: Site | None = None
     for alpha in ALPHAS:
         smooth = peak**alpha / strength ** (1 - alpha) if alpha else np.ones_like(peak)
         top = float((peak / smooth).max())
         for clip in CLIPS:
             step = (smooth * top * clip / (127 if signed else 255)).astype(np.float32)
-            site = _site(sample, weight, bias, step, signed=signed)
+            site = _site(seen.sample, weight, bias, step, signed=signed)
             if best is None or site.error < best.error:
                 best = site
     assert best is not None, "there is at least one candidate. This is a bug."
@@ -126,18 +107,41 @@ def quantize_columns(columns: Floats) -> tuple[NDArray[np.int8], Floats]:
     return integers, scale.astype(np.float32)
 
 
-def fit_sites(shape: Shape, weights: Weights, inputs: Mapping[str, Floats]) -> dict[str, Site]:
+def fit_sites(shape: Shape, weights: Weights, inputs: Mapping[str, Observed]) -> dict[str, Site]:
     """A Site for every dense layer whose inputs were seen."""
     relu = shape.activation == "relu"
     return {
         name: fit_site(
-            x,
+            seen,
             np.ascontiguousarray(weights[f"{name}.weight"].T),
             weights[f"{name}.bias"],
             signed=not (relu and name.endswith("ffn_out")),
         )
-        for name, x in inputs.items()
+        for name, seen in inputs.items()
     }
+
+
+def without_idle(sites: Mapping[str, Site]) -> dict[str, Site]:
+    """Leave out the inner units of feed-forward halves that nothing takes: what comes out is the same.
+
+    A unit that no text of calibration made fire is rounded away; of the others a multiple of UNITS is kept.
+    """
+    lean = dict(sites)
+    for name, outer in sites.items():
+        if name.endswith("ffn_out"):
+            before = name.replace("ffn_out", "ffn_in")
+            kept = _used_first(np.abs(outer.weight).max(axis=1) > 0)
+            inner = lean[before]
+            lean[name] = replace(outer, step=outer.step[kept], weight=outer.weight[kept])
+            weight, scale, bias = inner.weight[:, kept], inner.scale[kept], inner.bias[kept]
+            lean[before] = replace(inner, weight=weight, scale=scale, bias=bias)
+    return lean
+
+
+def _used_first(used: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Places of all that are used, filled up with others to a multiple of UNITS, in order."""
+    count = max(1, -(-int(used.sum()) // UNITS)) * UNITS
+    return np.sort(np.argsort(~used, kind="stable")[:count])
 
 
 class IntegerBlocks:
@@ -219,8 +223,8 @@ def integer_model(shape: Shape, weights: Weights, sites: Mapping[str, Site]) -> 
 
 
 def quantized(
-    shape: Shape, weights: Weights, texts: Iterable[NDArray[np.int64]]
+    shape: Shape, weights: Weights, texts: Sequence[NDArray[np.int64]]
 ) -> tuple[onnx.ModelProto, dict[str, Site]]:
     """The int8 graph, calibrated on texts' ids (special tokens included), and its sites."""
-    sites = fit_sites(shape, weights, calibrate(shape, weights, texts))
+    sites = without_idle(fit_sites(shape, weights, observe(shape, weights, texts)))
     return integer_model(shape, weights, sites), sites

@@ -147,7 +147,10 @@ def test_shared_layers_lose_what_matters_least_at_all_depths_together():
 def test_torch_and_both_graphs_say_the_same_of_a_pruned_network(change, heads):
     small = cut(network_of(replace(WHOLE, **change)), heads, 20)
     ids, weights = learner_of(small, 60).examples.ids, weights_of(small)
-    graphs = [float_model(small.shape, weights), quantized(small.shape, weights, map(np.array, ids))[0]]
+    graphs = [
+        float_model(small.shape, weights),
+        quantized(small.shape, weights, [np.array(row) for row in ids])[0],
+    ]
     exact, rough = (
         np.concatenate([run(session_of(graph), np.array([row]), [len(row)]) for row in ids])
         for graph in graphs

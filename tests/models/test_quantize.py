@@ -7,7 +7,18 @@ import pytest
 pytest.importorskip("onnx")
 
 from models.export import float_model
-from models.quantize import WEIGHT_TOP, Site, fit_site, quantize_columns, quantized
+from models.observed import SAMPLE_ROWS, Observed, observe
+from models.quantize import (
+    UNITS,
+    WEIGHT_TOP,
+    Site,
+    fit_site,
+    fit_sites,
+    integer_model,
+    quantize_columns,
+    quantized,
+    without_idle,
+)
 from models.shape import Shape
 
 SHAPE = Shape(vocab=60, hidden=32, layers=2, heads=4, ffn=64, positions=32, outputs=3)
@@ -102,7 +113,7 @@ def test_a_channel_of_outliers_does_not_spoil_the_others():
     x[:, 3] *= 80
     weight = (rng.standard_normal((24, 16)) / 5).astype(np.float32)
     weight[3] /= 80
-    site = fit_site(x, weight, np.zeros(16, np.float32), signed=True)
+    site = fit_site(Observed.of(x), weight, np.zeros(16, np.float32), signed=True)
     one_scale = np.abs(x).max() / 127
     naive = (np.rint(x / one_scale) * one_scale) @ weight
     exact = x @ weight
@@ -118,6 +129,35 @@ def test_columns_keep_their_direction_and_scale():
 
 def test_unsigned_sites_use_the_whole_range():
     x = np.abs(np.random.default_rng(0).standard_normal((300, 8))).astype(np.float32)
-    site: Site = fit_site(x, np.eye(8, dtype=np.float32), np.zeros(8, np.float32), signed=False)
+    site: Site = fit_site(Observed.of(x), np.eye(8, dtype=np.float32), np.zeros(8, np.float32), signed=False)
     assert site.zero == 0
     assert np.rint(x / site.step).max() > 127
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_units_that_never_fire_are_left_out_and_nothing_else_changes(activation):
+    shape, idle = shape_like(activation=activation), np.arange(0, 64, 3)
+    weights = weights_of(shape)
+    weights["layers.1.ffn_in.bias"][idle] = -1e3  # after a GELU, too, nothing is left
+    sites = fit_sites(shape, weights, observe(shape, weights, texts(60)))
+    lean = without_idle(sites)
+    assert lean["layers.1.ffn_in"].weight.shape == (32, 3 * UNITS), "42 are used"
+    assert lean["layers.1.ffn_out"].weight.shape == (3 * UNITS, 32)
+    assert len(lean["layers.0.ffn_out"].weight) == 64
+    ids = np.random.default_rng(5).integers(0, shape.vocab, (8, 16))
+    whole, small = (
+        run(session_of(integer_model(shape, weights, each)), ids, [16] * 8) for each in (sites, lean)
+    )
+    assert np.array_equal(whole, small)
+
+
+def test_any_number_of_texts_is_observed_in_full_and_sampled_evenly():
+    weights = weights_of(SHAPE)
+    many = texts(400)
+    once = [observe(SHAPE, weights, [each])["layers.1.out"] for each in many]
+    seen = observe(SHAPE, weights, many)["layers.1.out"]
+    assert np.array_equal(seen.peak, np.max([each.peak for each in once], axis=0))
+    everything = np.concatenate([each.sample for each in once])
+    step = len(everything) // SAMPLE_ROWS
+    assert step > 1
+    assert np.array_equal(seen.sample, everything[::step])
