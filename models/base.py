@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.errors import MakeError
 from models.shape import Shape
-from server.inference.manifest import MANIFEST_FILE
+from server.inference.manifest import MANIFEST_FILE, DataDigest
 
 Floats = NDArray[np.float32]
 MAGIC = b"E5S1"
@@ -63,7 +63,10 @@ class Stored:
 
 
 class Base(Protocol):
-    """A pretrained encoder; `middle` is how many end tokens stand between two texts."""
+    """A pretrained encoder; `middle` is how many end tokens stand between two texts.
+
+    `data` is what it is known to have learnt from.
+    """
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -75,6 +78,8 @@ class Base(Protocol):
     def pieces(self) -> Pieces: ...  # noqa: D102
     @property
     def middle(self) -> int: ...  # noqa: D102
+    @property
+    def data(self) -> tuple[DataDigest, ...]: ...  # noqa: D102
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
         """The embedding of the words `ids` and the first `positions` places, by the network's names."""
@@ -96,6 +101,7 @@ class E5Base:
     pieces: Pieces
     tensors: Mapping[str, Stored]
     middle: int = 2
+    data: tuple[DataDigest, ...] = ()
 
     def words(self, ids: Sequence[int]) -> Floats:
         """Rows of the word table [ids, hidden]."""

@@ -21,7 +21,7 @@ from models.errors import MakeError
 from models.shape import Activation, Shape
 from server.errors import BadBundle
 from server.inference.bundle import Bundle, load_bundle
-from server.inference.manifest import Manifest
+from server.inference.manifest import DataDigest, Manifest
 from server.inference.values import Task
 
 
@@ -36,6 +36,7 @@ class BundleBase:
     weights: Mapping[str, Floats]
     outputs: tuple[str, ...]
     middle: int
+    data: tuple[DataDigest, ...]
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
         """The embedding of the words `ids` and the first `positions` places, by the network's names."""
@@ -79,6 +80,7 @@ def open_bundle(folder: Path) -> BundleBase:
         weights=weights,
         outputs=_outputs(manifest),
         middle=max(1, len(manifest.layout.middle)),
+        data=manifest.lineage.data,
     )
 
 

@@ -19,6 +19,7 @@ from models.base import Floats, Pieces
 from models.errors import MakeError
 from models.own.words import read_words
 from models.shape import Activation, Shape
+from server.inference.manifest import DataDigest
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 ACTIVATIONS: Mapping[str, Activation] = {"gelu": "gelu", "relu": "relu", "gelu_new": "gelu_tanh"}
@@ -109,6 +110,7 @@ class HubBase:
     family: _Family
     tensors: Mapping[str, Floats]
     middle: int = 1
+    data: tuple[DataDigest, ...] = ()
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
         """The embedding of the words `ids` and the first `positions` places; type 0 and task 0 folded in."""
@@ -231,7 +233,7 @@ def _pieces(folder: Path) -> Pieces:
 
 
 def _tensors(path: Path, family: str) -> dict[str, Floats]:
-    """All weights as float32, without the prefix that a model with a head puts before the encoder's."""
+    """All weights as float32, by their names within the encoder."""
     if path.suffix == ".safetensors":
         from safetensors.numpy import load_file  # noqa: PLC0415 - the base installation packs without it
 
@@ -240,11 +242,9 @@ def _tensors(path: Path, family: str) -> dict[str, Floats]:
         import torch  # noqa: PLC0415 - only the older format needs it
 
         read = {name: value.float().numpy() for name, value in torch.load(path, weights_only=True).items()}
-    named = {name.removeprefix(f"{family}."): np.asarray(value, np.float32) for name, value in read.items()}
-    old = {".gamma": ".weight", ".beta": ".bias"}
-    for ending, new in old.items():
-        named = {
-            (name.removesuffix(ending) + new if name.endswith(ending) else name): value
-            for name, value in named.items()
-        }
-    return named
+    return {_ours(name, family): np.asarray(value, np.float32) for name, value in read.items()}
+
+
+def _ours(name: str, family: str) -> str:
+    """Without the prefix before an encoder's names; old checkpoints name a norm's halves as TensorFlow did."""
+    return name.removeprefix(f"{family}.").replace(".gamma", ".weight").replace(".beta", ".bias")

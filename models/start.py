@@ -37,6 +37,7 @@ def run(job: Job) -> Trained:
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         base=base.name,
         base_sha256=base.sha256,
+        data=base.data,
         versions=versions_here(),
         notes={"parameters": shape.parameters, "vocabulary": shape.vocab},
     )

@@ -109,6 +109,7 @@ def test_a_recipe_goes_on_from_a_bundle(packed, tmp_path):
     bundle = load_bundle(packed / "work/tiny/pack/tiny")
     assert bundle.manifest.version == started.record.base_sha256
     assert "by way of the bundle tiny" in started.record.base
+    assert [digest.file for digest in started.record.data] == ["tnews/train.json"]
     predictor = Predictor(bundle)
     predictor.start()
     rows, _ = LABELLED.read(packed / "data", "tnews", "dev")
