@@ -246,5 +246,5 @@ def _tensors(path: Path, family: str) -> dict[str, Floats]:
 
 
 def _ours(name: str, family: str) -> str:
-    """Without the prefix before an encoder's names; old checkpoints name a norm's halves as TensorFlow did."""
+    """Without the prefix of an encoder's names; old checkpoints name a norm's halves as TensorFlow did."""
     return name.removeprefix(f"{family}.").replace(".gamma", ".weight").replace(".beta", ".bias")
