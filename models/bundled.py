@@ -1,24 +1,20 @@
-"""A packed bundle as a base: its int8 graph read back into a float network, to be trained further.
-
-Takes the graphs that `models.quantize` writes; knows nothing of training. Steps and scales are multiplied
-into the weights around them, so that the network answers as the graph does, but for rounded activations.
-"""
+"""A packed bundle as a base: its network, its vocabulary and what it has learnt, to be taught further."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import onnx
-from msgspec import UNSET
-from onnx import numpy_helper
+from google.protobuf.message import DecodeError
 
 from models.base import Floats, Pieces
 from models.errors import MakeError
-from models.shape import Activation, Shape
+from models.readback import read_graph
+from models.shape import Shape
+from models.tasks import TASKS
 from server.errors import BadBundle
 from server.inference.bundle import Bundle, load_bundle
 from server.inference.manifest import DataDigest, Manifest
@@ -37,6 +33,7 @@ class BundleBase:
     outputs: tuple[str, ...]
     middle: int
     data: tuple[DataDigest, ...]
+    seed: int
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
         """The embedding of the words `ids` and the first `positions` places, by the network's names."""
@@ -52,47 +49,42 @@ class BundleBase:
             name.removeprefix(mark): value for name, value in self.weights.items() if name.startswith(mark)
         }
 
-    def head(self, outputs: Sequence[str], features: int) -> dict[str, Floats]:
-        """The head, where the bundle has learnt just these outputs of as many features; else nothing."""
-        head = {name: value for name, value in self.weights.items() if name.startswith("head.")}
-        fits = self.outputs == tuple(outputs) and head["head.weight"].shape == (len(outputs), features)
-        return head if fits else {}
+    def head(self, outputs: Sequence[str], shape: Shape) -> dict[str, Floats]:
+        """The head, where the bundle has learnt just these outputs in such a network; else nothing."""
+        own = self.shape
+        same = (own.head, own.pooling, own.activation) == (shape.head, shape.pooling, shape.activation)
+        if not same or self.outputs != tuple(outputs):
+            return {}
+        return {name: value for name, value in self.weights.items() if name.startswith("head.")}
 
 
-def open_bundle(folder: Path) -> BundleBase:
-    """The bundle in `folder` as a base; MakeError says what is wrong with it."""
+def open_bundle(folder: Path, version: str = "") -> BundleBase:
+    """The bundle in `folder` as a base; MakeError where it is none, or its version does not begin so."""
     try:
         bundle = load_bundle(folder)
     except BadBundle as error:
         raise MakeError(str(error)) from error
     manifest = bundle.manifest
-    try:
-        shape, weights = read_graph(onnx.load(bundle.graph_path).graph)
-    except (LookupError, ValueError) as error:
+    if not manifest.version.startswith(version):
         raise MakeError(
-            f"Bundle {manifest.name} is no base: its graph is none of qingmo's int8 graphs."
-        ) from error
+            f"The bundle {folder} is of version {manifest.version[:12]}; the recipe goes on from {version}."
+        )
+    try:
+        shape, weights = read_graph(onnx.load(bundle.graph_path, load_external_data=False).graph)
+    except (LookupError, ValueError, DecodeError) as error:
+        raise MakeError(f"Bundle {manifest.name} is no base: its graph is none of qingmo's.") from error
+    pieces = _pieces(bundle)
     return BundleBase(
         name=f"{manifest.lineage.base}, by way of the bundle {manifest.name} of {manifest.lineage.made}",
         sha256=manifest.version,
-        shape=shape,
-        pieces=_pieces(bundle),
+        shape=replace(shape, head=TASKS[manifest.task].head),
+        pieces=pieces,
         weights=weights,
         outputs=_outputs(manifest),
-        middle=max(1, len(manifest.layout.middle)),
+        middle=len(manifest.layout.middle) or (1 if pieces.pattern else 2),  # as BERT's and E5's kind have it
         data=manifest.lineage.data,
+        seed=manifest.lineage.seed,
     )
-
-
-def read_graph(graph: onnx.GraphProto) -> tuple[Shape, dict[str, Floats]]:
-    """Geometry (without outputs; shared layers one by one) and float weights of an int8 graph of ours.
-
-    Raises:
-        LookupError, ValueError: It is none.
-    """
-    read = _Graph(graph)
-    weights = read.weights()
-    return read.shape(weights), weights
 
 
 def _outputs(manifest: Manifest) -> tuple[str, ...]:
@@ -104,146 +96,11 @@ def _outputs(manifest: Manifest) -> tuple[str, ...]:
 def _pieces(bundle: Bundle) -> Pieces:
     """The vocabulary of its tokenizer, Unigram or WordPiece."""
     layout, pattern = bundle.manifest.layout, bundle.tokenizer.to_str()
-    model = json.loads(pattern)["model"]
-    start, end = layout.prefix[0], layout.suffix[0]
+    tokenizer = json.loads(pattern)
+    model, start, end = tokenizer["model"], layout.prefix[0], layout.suffix[0]
     if model["type"] == "Unigram":
         texts, scores = zip(*model["vocab"], strict=True)
-        return Pieces(texts, scores, start, layout.pad, end, model["unk_id"])
+        marked = tokenizer["pre_tokenizer"]["prepend_scheme"] == "always"
+        return Pieces(texts, scores, start, layout.pad, end, model["unk_id"], word_start=marked)
     texts = tuple(sorted(model["vocab"], key=model["vocab"].__getitem__))
     return Pieces(texts, (), start, layout.pad, end, model["vocab"][model["unk_token"]], pattern)
-
-
-class _Graph:
-    """A graph of `models.quantize`, read node by node in the order in which they were written."""
-
-    def __init__(self, graph: onnx.GraphProto) -> None:
-        self.constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
-        self.makers = {name: node for node in graph.node for name in node.output}
-        self.attentions = [node for node in graph.node if node.op_type == "QAttention"]
-        self.dense = [node for node in graph.node if node.op_type == "QGemm"]
-        self.norms = [node for node in graph.node if node.op_type == "LayerNormalization"]
-
-    def shape(self, weights: Mapping[str, Floats]) -> Shape:
-        """Geometry, by the weights' own."""
-        vocab, embedded = weights["embed.word"].shape
-        hidden, attention = weights["layers.0.out.weight"].shape
-        heads = _attribute(self.attentions[0], "num_heads").i
-        return Shape(
-            vocab=vocab,
-            hidden=hidden,
-            layers=len(self.attentions),
-            heads=heads,
-            ffn=len(weights["layers.0.ffn_in.bias"]),
-            positions=len(weights["embed.position"]),
-            outputs=0,
-            activation=self._activation(),
-            eps=float(f"{_attribute(self.norms[0], 'epsilon').f:.6g}"),  # stored as float32
-            embedding=embedded if embedded != hidden else None,
-            head_size=attention // heads if attention != hidden else UNSET,
-        )
-
-    def weights(self) -> dict[str, Floats]:
-        """All of them, by the network's names."""
-        found = self._embedding() | self._head()
-        for place, attention in enumerate(self.attentions):
-            out, inner, outer = self.dense[3 * place : 3 * place + 3]
-            layer = self._attention(attention)
-            layer |= self._linear("out", out) | self._linear("ffn_in", inner) | self._linear("ffn_out", outer)
-            layer |= self._norm("attn_norm", 2 * place + 1) | self._norm("ffn_norm", 2 * place + 2)
-            _balance(layer, "qkv", "out")
-            if self._activation() == "relu":
-                _balance(layer, "ffn_in", "ffn_out")
-            found |= {f"layers.{place}.{name}": value for name, value in layer.items()}
-        return {name: np.ascontiguousarray(value, np.float32) for name, value in found.items()}
-
-    def _activation(self) -> Activation:
-        """That of the first feed-forward half: with ReLU nothing stands between its dense layers."""
-        before = self.makers[self.dense[2].input[0]]
-        while before.op_type in ("QuantizeLinear", "Mul"):
-            before = self.makers[before.input[0]]
-        if before.op_type != "Gelu":
-            return "relu"
-        return "gelu_tanh" if _attribute(before, "approximate").s == b"tanh" else "gelu"
-
-    def _attention(self, node: onnx.NodeProto) -> dict[str, Floats]:
-        weight, bias, scale = (self.constants[node.input[place]] for place in (1, 2, 4))
-        step = self._step(node.input[0])
-        return {"qkv.weight": (step[:, None] * weight * scale).T, "qkv.bias": bias}
-
-    def _linear(self, name: str, node: onnx.NodeProto) -> dict[str, Floats]:
-        weight, scale, bias = (self.constants[node.input[place]] for place in (3, 4, 6))
-        step = self._step(node.input[0])
-        return {f"{name}.weight": (step[:, None] * weight * scale).T, f"{name}.bias": bias * scale}
-
-    def _step(self, rounded: str) -> Floats:
-        """What an activation is multiplied by before it is rounded: [channels], or one number."""
-        node = self.makers[rounded]
-        while node.op_type in ("Reshape", "QuantizeLinear"):
-            node = self.makers[node.input[0]]
-        return self.constants[node.input[1]] if node.op_type == "Mul" else np.ones(1, np.float32)
-
-    def _norm(self, name: str, place: int) -> dict[str, Floats]:
-        _, weight, bias = self.norms[place].input
-        return {f"{name}.weight": self.constants[weight], f"{name}.bias": self.constants[bias]}
-
-    def _embedding(self) -> dict[str, Floats]:
-        sums = [self.makers[self.makers[self.norms[0].input[0]].input[0]]]
-        while self.makers[sums[-1].input[0]].op_type == "Add":
-            sums.append(self.makers[sums[-1].input[0]])
-        rows, places = (self.makers[name] for name in sums[-1].input)
-        table, scale = (self.makers[self._through_casts(name)].input[0] for name in rows.input)
-        found = {
-            "embed.word": self.constants[table] * self.constants[scale],
-            "embed.position": self.constants[places.input[0]],
-        }
-        if len(sums) > 1:
-            found["embed.second"] = self.constants[self.makers[sums[0].input[1]].input[1]]
-        return found | self._norm("embed.norm", 0) | self._projection()
-
-    def _through_casts(self, name: str) -> str:
-        while self.makers[name].op_type == "Cast":
-            name = self.makers[name].input[0]
-        return name
-
-    def _projection(self) -> dict[str, Floats]:
-        """What leads from narrow words to the width of the layers, if anything does."""
-        for node in self.makers.values():
-            if node.op_type == "MatMul" and node.input[0] == self.norms[0].output[0]:
-                (add,) = (each for each in self.makers.values() if node.output[0] in each.input)
-                weight, bias = self.constants[node.input[1]].T, self.constants[add.input[1]]
-                return {"embed.project.weight": weight, "embed.project.bias": bias}
-        return {}
-
-    def _head(self) -> dict[str, Floats]:
-        add = self.makers[self.makers["logits"].input[0]]
-        product = self.makers[add.input[0]]
-        if product.op_type == "Squeeze":
-            product = self.makers[product.input[0]]
-        first, second = product.input
-        weight = self.constants[first] if first in self.constants else self.constants[second].T
-        return {"head.weight": weight, "head.bias": self.constants[add.input[1]]}
-
-
-def _attribute(node: onnx.NodeProto, name: str) -> onnx.AttributeProto:
-    return next(each for each in node.attribute if each.name == name)
-
-
-def _balance(layer: dict[str, Floats], before: str, after: str) -> None:
-    """Make what one dense layer gives a channel as strong as what the next one takes of it.
-
-    Nothing but a mean or a ReLU stands between them, so the function stays. The steps of the integers had
-    left one large and the other small, which one rate would train unequally.
-    """
-    given, taken = layer[f"{before}.weight"], layer[f"{after}.weight"]
-    channels = taken.shape[1]  # of qkv the last third, the values
-    gives, takes = np.linalg.norm(given[-channels:], axis=1), np.linalg.norm(taken, axis=0)
-    live = (gives > 0) & (takes > 0)
-    factor = np.ones(channels, np.float32)
-    factor[live] = np.sqrt(takes[live] / gives[live])
-    # What is rounded away has lost its size; it gets that of the others, so that it may learn again.
-    factor[~live] = np.median(gives[live] * factor[live]) / np.maximum(gives[~live], 1e-12)
-    scale = np.ones(len(given), np.float32)
-    scale[-channels:] = factor
-    layer[f"{before}.weight"] = given * scale[:, None]
-    layer[f"{before}.bias"] = layer[f"{before}.bias"] * scale
-    layer[f"{after}.weight"] = np.where(live, taken / factor, 0)

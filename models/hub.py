@@ -15,11 +15,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from models.base import Floats, Pieces
+from models.base import Floats, Pieces, Pretrained
 from models.errors import MakeError
 from models.own.words import read_words
 from models.shape import Activation, Shape
-from server.inference.manifest import DataDigest
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 ACTIVATIONS: Mapping[str, Activation] = {"gelu": "gelu", "relu": "relu", "gelu_new": "gelu_tanh"}
@@ -100,7 +99,7 @@ class _Config(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class HubBase:
+class HubBase(Pretrained):
     """A pretrained encoder whose tensors are in memory, by the house's door (see `models.base.Base`)."""
 
     name: str
@@ -110,7 +109,6 @@ class HubBase:
     family: _Family
     tensors: Mapping[str, Floats]
     middle: int = 1
-    data: tuple[DataDigest, ...] = ()
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
         """The embedding of the words `ids` and the first `positions` places; type 0 and task 0 folded in."""
@@ -142,14 +140,10 @@ class HubBase:
                 weights[f"{ours}.{kind}"] = self._get(f"{prefix}{theirs}.{kind}")
         return weights
 
-    def head(self, outputs: Sequence[str], features: int) -> dict[str, Floats]:
-        """None: it was pretrained, and has learnt no task."""
-        return {}
-
     def _get(self, name: str) -> Floats:
-        if name not in self.tensors:
-            raise MakeError(f'{self.name} has no weights "{name}": its architecture is not what it says.')
-        return self.tensors[name]
+        if name in self.tensors:
+            return self.tensors[name]
+        raise MakeError(f'{self.name} has no weights "{name}": its architecture is not what it says.')
 
 
 def open_hub(name: str) -> HubBase:

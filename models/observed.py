@@ -46,7 +46,8 @@ def observe(shape: Shape, weights: Weights, texts: Sequence[NDArray[np.int64]]) 
     model = float_model(shape, weights, tapped=True).SerializeToString()
     session = ort.InferenceSession(model, options, ["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs() if output.name != "logits"]
-    step, at = max(1, sum(map(len, texts)) // SAMPLE_ROWS), 0
+    times = shape.layers if shape.shared else 1
+    step, at = max(1, times * sum(map(len, texts)) // SAMPLE_ROWS), 0
     seen: dict[str, Observed] = {}
     for ids in texts:
         feed = {"input_ids": ids[None], "attention_mask": np.ones_like(ids)[None]}

@@ -124,7 +124,7 @@ def fit_sites(shape: Shape, weights: Weights, inputs: Mapping[str, Observed]) ->
 def without_idle(sites: Mapping[str, Site]) -> dict[str, Site]:
     """Leave out the inner units of feed-forward halves that nothing takes: what comes out is the same.
 
-    A unit that no text of calibration made fire is rounded away; of the others a multiple of UNITS is kept.
+    Most that no text of calibration made fire are rounded away; of the others a multiple of UNITS is kept.
     """
     lean = dict(sites)
     for name, outer in sites.items():

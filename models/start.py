@@ -13,6 +13,7 @@ from models.data.texts import read_texts
 from models.errors import MakeError
 from models.job import Job
 from models.shape import Shape, pruned_shape
+from models.task_data import split_of
 from models.tasks import TASKS
 from models.vocabulary import Vocabulary, count_characters, count_pieces, cut, cut_to_characters, tokenizer_of
 from models.workspace import Config, Record, Trained, save_trained, versions_here
@@ -23,6 +24,7 @@ def run(job: Job) -> Trained:
     """Cut, choose and save; a head that the base has not is small random numbers from the recipe's seed."""
     base = open_base(job.recipe.base)
     _check_layers(job, base)
+    _check_held_out(job, base)
     vocabulary = _vocabulary(job, base)
     shape = _shape(job, vocabulary, base)
     if job.recipe.prune:  # said now rather than after hours of training
@@ -53,6 +55,17 @@ def _check_layers(job: Job, base: Base) -> None:
         )
     if positions > base.shape.positions:
         raise MakeError(f"The recipe takes {positions} positions; {base.name} has {base.shape.positions}.")
+
+
+def _check_held_out(job: Job, base: Base) -> None:
+    """A base that has learnt the recipe's set must have held out the same rows: else it knows validation."""
+    learnt = {digest.sha256 for digest in base.data}
+    if base.seed in (None, job.recipe.seed) or learnt.isdisjoint(d.sha256 for d in split_of(job).files):
+        return
+    raise MakeError(
+        f"{base.name} has learnt this set, but for rows held out by the seed {base.seed}; the recipe's seed "
+        f"is {job.recipe.seed}: it must be the same, and `validation` too."
+    )
 
 
 def _vocabulary(job: Job, base: Base) -> Vocabulary:
@@ -88,6 +101,7 @@ def _shape(job: Job, vocabulary: Vocabulary, base: Base) -> Shape:
         first_ends=vocabulary.kept.index(base.pieces.end) if network.marks else None,
         embedding=base.shape.embedding,
         shared=base.shape.shared,
+        head_size=base.shape.head_size,
     )
 
 
@@ -121,7 +135,7 @@ def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict
     random = np.random.default_rng(job.recipe.seed)
     weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.features)).astype(np.float32)
     weights["head.bias"] = np.zeros(shape.outputs, np.float32)
-    weights |= base.head(TASKS[job.recipe.task].outputs(list(job.recipe.labels)), shape.features)
+    weights |= base.head(TASKS[job.recipe.task].outputs(list(job.recipe.labels)), shape)
     second = weights.pop("embed.second", random.normal(0, 0.02, shape.embedded).astype(np.float32))
     if shape.first_ends is not None:
         weights["embed.second"] = second

@@ -6,7 +6,7 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
@@ -28,11 +28,11 @@ class Vocabulary:
     tokenizer: Tokenizer
 
 
-def tokenizer_of(pieces: Pieces, kept: Sequence[int], *, word_start: bool = True) -> Tokenizer:
+def tokenizer_of(pieces: Pieces, kept: Sequence[int]) -> Tokenizer:
     """A Unigram tokenizer (Kudo 2018) over the pieces `kept`, in that order; it adds no special tokens.
 
     Text is normalised as the base does it: NFKC, control characters to spaces, runs of spaces to one. The
-    base puts a mark before the first word; where `word_start` is false only spaces become that mark.
+    base puts a mark before the first word; where it has no `word_start` only spaces become that mark.
     """
     if pieces.pattern:
         return _word_pieces(pieces, kept)
@@ -42,7 +42,7 @@ def tokenizer_of(pieces: Pieces, kept: Sequence[int], *, word_start: bool = True
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
     )
-    scheme = "always" if word_start else "never"
+    scheme = "always" if pieces.word_start else "never"
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=scheme)
     return tokenizer
 
@@ -104,7 +104,7 @@ def cut_to_characters(pieces: Pieces, characters: Mapping[str, int], size: int, 
     wanted = [c for c in single if c in ASCII or c == "▁" or characters.get(c, 0) >= rare]
     by_use = sorted(wanted, key=lambda c: (c not in ASCII and c != "▁", -characters.get(c, 0), single[c]))
     kept = (*pieces.specials, *(single[c] for c in by_use[: size - len(special)]))
-    return Vocabulary(kept, tokenizer_of(pieces, kept, word_start=False))
+    return Vocabulary(kept, tokenizer_of(replace(pieces, word_start=False), kept))
 
 
 def is_chinese(character: str) -> bool:
