@@ -9,25 +9,26 @@ from dataclasses import replace
 import numpy as np
 import onnxruntime as ort
 import pytest
-from onnx import helper
 from rich.console import Console
 
 torch = pytest.importorskip("torch")
 
 from models.base import open_base  # noqa: E402
-from models.bundled import read_graph  # noqa: E402
 from models.data.labelled import LABELLED  # noqa: E402
 from models.errors import MakeError  # noqa: E402
 from models.export import float_model  # noqa: E402
 from models.make import make  # noqa: E402
 from models.network import Encoder  # noqa: E402
 from models.quantize import quantized  # noqa: E402
+from models.readback import read_graph  # noqa: E402
 from models.shape import Shape  # noqa: E402
 from models.teachers import answers_of  # noqa: E402
+from models.vocabulary import tokenizer_of  # noqa: E402
 from models.workspace import load_trained  # noqa: E402
 from server.inference.bundle import load_bundle  # noqa: E402
 from server.inference.predictor import Predictor  # noqa: E402
 from tests.kit import making_kit as kit  # noqa: E402
+from tests.kit.bundle_kit import write_bundle  # noqa: E402
 
 QUIET = Console(file=io.StringIO())
 SHAPE = Shape(vocab=60, hidden=32, layers=3, heads=4, ffn=64, positions=16, outputs=3)
@@ -65,23 +66,54 @@ def test_the_network_read_back_says_what_the_graph_says(change):
     graph, _ = quantized(shape, weights_of(shape), texts)
     found, weights = read_graph(graph.graph)
     unshared = replace(shape, shared=False)
-    assert found == replace(unshared, outputs=0, pooling="mean", head="classify", first_ends=None)
+    assert found == replace(unshared, head=shape.head.replace("spans", "tokens"), first_ends=None)
     ids = np.stack(texts)
     want, got = logits(graph, ids), logits(float_model(unshared, weights), ids)
     assert np.abs(want - got).max() < 0.1 * np.abs(want).max()
     assert np.corrcoef(want.ravel(), got.ravel())[0, 1] > 0.995
 
 
-def test_both_sides_of_a_relu_and_of_attention_are_equally_strong():
+def graph_of(weights):
     rng = np.random.default_rng(5)
-    texts = [rng.integers(5, 60, 12) for _ in range(40)]
-    _, weights = read_graph(quantized(SHAPE, weights_of(SHAPE), texts)[0].graph)
+    return quantized(SHAPE, weights, [rng.integers(5, 60, 12) for _ in range(40)])[0]
+
+
+def test_both_sides_of_a_relu_and_of_attention_are_equally_strong():
+    _, weights = read_graph(graph_of(weights_of(SHAPE)).graph)
     for before, after in (("qkv", "out"), ("ffn_in", "ffn_out")):
         given, taken = weights[f"layers.1.{before}.weight"], weights[f"layers.1.{after}.weight"]
         gives, takes = np.linalg.norm(given[-taken.shape[1] :], axis=1), np.linalg.norm(taken, axis=0)
         dead = takes == 0
         np.testing.assert_allclose(gives[~dead], takes[~dead], rtol=1e-3)
         assert gives.max() < 5 * np.median(gives) < 25 * gives.min(), "also where nothing is taken yet"
+
+
+def test_a_layer_without_its_idle_units_is_filled_up_by_ones_that_can_learn():
+    weights = weights_of(SHAPE)
+    weights["layers.1.ffn_in.bias"][:30] = -1e3
+    graph = graph_of(weights)
+    shape, found = read_graph(graph.graph)
+    network = Encoder(replace(shape, head="classify"))
+    network.load_state_dict({name: torch.tensor(value) for name, value in found.items()})
+    ids = np.random.default_rng(6).integers(5, 60, (4, 12))
+    want, got = logits(graph, ids), network(torch.from_numpy(ids), torch.ones(4, 12, dtype=torch.long))
+    assert np.corrcoef(want.ravel(), got.detach().numpy().ravel())[0, 1] > 0.995
+    got.square().sum().backward()
+    taken = network.state_dict(keep_vars=True)["layers.1.ffn_out.weight"]
+    idle = taken.detach().abs().amax(0) == 0
+    assert idle.sum() >= 16
+    assert (taken.grad[:, idle].abs().amax(0) > 0).float().mean() > 0.5
+
+
+def test_a_channel_of_bias_alone_goes_on_giving_it():
+    weights = weights_of(SHAPE)
+    weights["layers.1.qkv.weight"][-3] = 0
+    weights["layers.1.qkv.bias"][-3] = 3
+    graph = graph_of(weights)
+    shape, found = read_graph(graph.graph)
+    ids = np.random.default_rng(6).integers(5, 60, (4, 12))
+    want, got = logits(graph, ids), logits(float_model(shape, found), ids)
+    assert np.abs(want - got).max() < 0.1 * np.abs(want).max()
 
 
 @pytest.fixture(scope="module")
@@ -121,23 +153,56 @@ def test_a_recipe_goes_on_from_a_bundle(packed, tmp_path):
     assert np.mean(alike) >= 0.97
 
 
-def test_other_labels_get_a_new_head(packed, tmp_path):
+LABELS = 'news_sports = "体育"\nnews_finance = "财经"'
+OTHERS = {
+    "labels": (LABELS, "\n".join(reversed(LABELS.split("\n")))),
+    "pooling": ("positions = 16", 'positions = 16\npooling = "cls"'),
+    "activation": ("positions = 16", 'positions = 16\nactivation = "gelu"'),
+}
+
+
+def test_the_same_task_keeps_its_head(packed, tmp_path):
     learnt = load_trained(packed / "work/tiny/finetune").weights()
-    kept = further(packed, tmp_path / "a").weights()["head.weight"]
-    lines = 'news_sports = "体育"\nnews_finance = "财经"'
-    other = further(packed, tmp_path / "b", (lines, "\n".join(reversed(lines.split("\n")))))
-    np.testing.assert_allclose(kept, learnt["head.weight"], atol=1e-6)
-    assert np.abs(other.weights()["head.weight"]).max() < 0.1
+    kept = further(packed, tmp_path).weights()
+    np.testing.assert_allclose(kept["head.weight"], learnt["head.weight"], atol=1e-6)
 
 
-@pytest.mark.parametrize("what", ["foreign", "changed"])
-def test_what_is_no_bundle_of_ours_is_said(packed, tmp_path, what):
+@pytest.mark.parametrize("change", OTHERS.values(), ids=OTHERS)
+def test_another_task_or_network_begins_a_new_one(packed, tmp_path, change):
+    assert np.abs(further(packed, tmp_path, change).weights()["head.weight"]).max() < 0.1
+
+
+def test_a_set_that_it_has_learnt_is_not_cut_by_another_seed(packed, tmp_path):
+    with pytest.raises(MakeError, match="rows held out by the seed 3; the recipe's seed is 4"):
+        further(packed, tmp_path, ("seed = 3", "seed = 4"))
+
+
+def test_a_recipe_may_name_the_version_it_goes_on_from(packed):
+    folder = packed / "work/tiny/pack/tiny"
+    version = load_bundle(folder).manifest.version
+    assert open_base(f"{folder}@{version[:12]}").sha256 == version
+    with pytest.raises(MakeError, match=rf"version {version[:12]}; the recipe goes on from ffff\."):
+        open_base(f"{folder}@ffff")
+
+
+def test_what_ships_is_found_from_everywhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    answers = open_base("zoo/answers")
+    assert answers.head(("start", "end"), replace(answers.shape, layers=2))
+    assert not answers.head(("end", "start"), answers.shape)
+    assert tokenizer_of(answers.pieces, range(len(answers.pieces.texts))).encode("长江").tokens == [
+        "长",
+        "江",
+    ]
+
+
+def test_a_file_that_was_changed_is_said(packed, tmp_path):
     folder = shutil.copytree(packed / "work/tiny/pack/tiny", tmp_path / "tiny")
-    if what == "changed":
-        (folder / "model.onnx").write_bytes(b"other")
-        with pytest.raises(MakeError, match=r"has 5 bytes; \d+ were packed"):
-            open_base(str(folder))
-    else:
-        node = helper.make_node("Identity", ["input_ids"], ["logits"])
-        with pytest.raises((LookupError, ValueError)):
-            read_graph(helper.make_graph([node], "other", [], []))
+    (folder / "model.onnx").write_bytes(b"other")
+    with pytest.raises(MakeError, match=r"has 5 bytes; \d+ were packed"):
+        open_base(str(folder))
+
+
+def test_a_graph_that_is_not_ours_is_no_base(tmp_path):
+    with pytest.raises(MakeError, match="is no base: its graph is none of qingmo's"):
+        open_base(str(write_bundle(tmp_path / "mine")))
