@@ -93,7 +93,7 @@ def test_a_layer_without_its_idle_units_is_filled_up_by_ones_that_can_learn():
     weights["layers.1.ffn_in.bias"][:30] = -1e3
     graph = graph_of(weights)
     shape, found = read_graph(graph.graph)
-    network = Encoder(replace(shape, head="classify"))
+    network = Encoder(replace(shape, head="classify")).eval()
     network.load_state_dict({name: torch.tensor(value) for name, value in found.items()})
     ids = np.random.default_rng(6).integers(5, 60, (4, 12))
     want, got = logits(graph, ids), network(torch.from_numpy(ids), torch.ones(4, 12, dtype=torch.long))
