@@ -102,7 +102,7 @@ def _draft(job: Job, trained: Trained, folder: Path) -> Manifest:
     config, layout, section = trained.config, layout_of(trained.config), job.bundle
     manifest = Manifest(
         schema=SCHEMA,
-        name=job.recipe.work,
+        name=job.recipe.bundle_name,
         task=config.task,
         title=section.title,
         labels=config.labels,

@@ -17,7 +17,7 @@ MOST_PARAMETERS = 12_000_000
 def run(job: Job) -> None:
     """The folder `pack/NAME`; MakeError where the bundle is larger than what may ship."""
     with fresh_folder(job.folder("pack")) as folder:
-        target = folder / job.recipe.work
+        target = folder / job.recipe.bundle_name
         shutil.copytree(job.folder("evaluate") / "bundle", target)
         bundle = seal_with_golden(target, load_bundle(target).manifest, job.bundle.texts())
         size = sum(path.stat().st_size for path in target.iterdir())
@@ -26,5 +26,5 @@ def run(job: Job) -> None:
                 f"The bundle has {size:,} bytes and {bundle.manifest.parameters:,} parameters; "
                 f"at most {MOST_BYTES:,} and {MOST_PARAMETERS:,} may ship."
             )
-    where = job.folder("pack") / job.recipe.work
+    where = job.folder("pack") / job.recipe.bundle_name
     job.console.print(f"packed {where}: {size:,} bytes, {len(bundle.manifest.golden)} golden examples")

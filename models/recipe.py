@@ -86,6 +86,11 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return (*named, *(section.teacher for section in sections if section))
 
     @property
+    def bundle_name(self) -> str:
+        """What the bundle is called."""
+        return self.bundle.name if self.bundle and self.bundle.name is not UNSET else self.work
+
+    @property
     def trainings(self) -> dict[str, TrainingSection]:
         """How each stage that trains does it."""
         found = {name: getattr(self, name) for name in self.networks[1:] if name not in UNTAUGHT}

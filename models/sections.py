@@ -207,10 +207,12 @@ class BundleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What the bundle says of itself.
 
     `golden` are texts (or pairs; or question and context) of our own, asked at every start; `published`
-    are figures (0..1) by metric from the literature to set beside the bundle's own.
+    are figures (0..1) by metric from the literature to set beside the bundle's own. `name` is the bundle's
+    where it is not that of the work folder.
     """
 
     title: str
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | UnsetType = UNSET
     golden: tuple[str | tuple[str, str], ...]
     terms_name: str
     terms: str

@@ -85,7 +85,7 @@ def _own_bundle(made: Made, trained: Trained) -> Bundle | None:
     if manifest is None or manifest.lineage.made != trained.record.made:
         return None
     evaluated = made.folder / "evaluate" / "bundle"
-    packed = made.folder / "pack" / made.recipe.work
+    packed = made.folder / "pack" / made.recipe.bundle_name
     if not (packed / MANIFEST_FILE).is_file():
         return load_bundle(evaluated)
     bundle = load_bundle(packed)

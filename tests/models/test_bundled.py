@@ -185,6 +185,13 @@ def test_a_recipe_may_name_the_version_it_goes_on_from(packed):
         open_base(f"{folder}@ffff")
 
 
+def test_the_bundle_may_have_another_name_than_the_work_folder(packed, tmp_path):
+    recipe = kit.write_recipe(tmp_path, packed / "base.bin", epochs=1)
+    recipe.write_text(recipe.read_text("utf-8").replace("[bundle]", '[bundle]\nname = "other"'), "utf-8")
+    make(str(recipe), packed / "data", tmp_path / "work", QUIET)
+    assert load_bundle(tmp_path / "work/tiny/pack/other").manifest.name == "other"
+
+
 def test_what_ships_is_found_from_everywhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     answers = open_base("zoo/answers")
