@@ -107,6 +107,7 @@ def _draft(job: Job, trained: Trained, folder: Path) -> Manifest:
         title=section.title,
         labels=config.labels,
         tags=tags_of(config),
+        brevity=section.brevity,
         parameters=config.shape.parameters,
         layout=layout,
         graphs=(Graph(file=INT8_FILE, form="int8 static, 7-bit weights"),),

@@ -208,7 +208,7 @@ class BundleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `golden` are texts (or pairs; or question and context) of our own, asked at every start; `published`
     are figures (0..1) by metric from the literature to set beside the bundle's own. `name` is the bundle's
-    where it is not that of the work folder.
+    where it is not that of the work folder. `brevity` is for readers (see `AnswersDecoder`).
     """
 
     title: str
@@ -219,6 +219,7 @@ class BundleSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     commercial_use: bool | None = None  # left out where nobody knows
     published: Mapping[str, Annotated[float, Meta(ge=0, le=1)]] = {}
     published_name: str | None = None
+    brevity: Weight | UnsetType = UNSET
 
     def texts(self) -> list[Text]:
         """The golden texts as the server is asked them."""

@@ -96,11 +96,15 @@ def fields(part: type[manifest.Part]) -> str:
     """The fields of one part: name, type, default."""
     rows = []
     for field in msgspec.structs.fields(part):
-        default = "required" if field.required else f"`{json.dumps(msgspec.to_builtins(default_of(field)))}`"
-        rows.append([f"`{field.encode_name}`", f"`{part.__annotations__[field.name]}`", default])
+        rows.append([f"`{field.encode_name}`", f"`{part.__annotations__[field.name]}`", default_of(field)])
     return table("field|type|default", rows)
 
 
-def default_of(field: msgspec.structs.FieldInfo) -> object:
-    """The value of an optional field that is not given."""
-    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+def default_of(field: msgspec.structs.FieldInfo) -> str:
+    """What holds where the field is not given."""
+    if field.required:
+        return "required"
+    if field.default is msgspec.UNSET:
+        return "left out"
+    value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+    return f"`{json.dumps(msgspec.to_builtins(value))}`"

@@ -11,7 +11,7 @@ import hashlib
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from server.inference.values import Task
 
@@ -168,6 +168,8 @@ class Manifest(Part, frozen=True, kw_only=True):
     thresholds: tuple[float, ...] = ()
     no_answer: bool = False
     max_answer_chars: Positive = 64
+    # Unset it does not stand in the digest: bundles from before it was thought of stay valid.
+    brevity: Annotated[float, Meta(ge=0)] | UnsetType = UNSET
     parameters: int
     layout: Layout
     graphs: Annotated[tuple[Graph, ...], Meta(min_length=1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from server.errors import BadBundle, BadOption
@@ -30,6 +31,9 @@ class AnswersDecoder:
     bundle can say "no answer", the first token's start plus end, the least of all windows (as SQuAD 2.0
     does it, Rajpurkar et al. 2018), takes part in that softmax: its share is `no_answer_score`. Further
     answers never overlap better ones. `threshold` drops answers under it.
+
+    A span of n characters counts n to the power of -`brevity`: start and end are judged apart from one
+    another, which makes long spans likelier than they are.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -37,6 +41,7 @@ class AnswersDecoder:
             raise BadBundle(f"The bundle {manifest.name} knows no_answer, but has no token before the text.")
         self._no_answer = manifest.no_answer
         self._longest = manifest.max_answer_chars
+        self._brevity = 0.0 if manifest.brevity is UNSET else manifest.brevity
 
     def decode(self, encoded: Encoded, logits: Sequence[NDArray[np.float32]], options: Options) -> Answers:
         """See `Decoder`.
@@ -47,7 +52,7 @@ class AnswersDecoder:
         longest = self._limit(options)
         scores = by_token(encoded, logits, 2)
         null = self._null(logits)
-        table = SpanTable(*_visible(encoded.offsets, scores), longest)
+        table = SpanTable(*_visible(encoded.offsets, scores), longest, self._brevity)
         top = max(table.top, null)
         if top == -np.inf:
             return Answers((), None)

@@ -21,13 +21,18 @@ class SpanTable:
         offsets: `[tokens, 2]`, none empty, sorted, without overlap.
         scores: `[tokens, 2]`, start and end.
         longest: Characters of a span, at least 1.
+        brevity: What a span's score loses by each e-fold of its characters.
     """
 
-    def __init__(self, offsets: NDArray[np.int32], scores: Scores, longest: int) -> None:
+    def __init__(
+        self, offsets: NDArray[np.int32], scores: Scores, longest: int, brevity: float = 0.0
+    ) -> None:
         count = len(offsets)
         # Each token has a character of its own, so a span of `longest` characters has no more tokens.
         self._width = max(1, min(longest, count))
         self._longest = longest
+        # By the number of characters, of which no token has none; the last is for all that are too long.
+        self._worth = np.append(-brevity * np.log(np.maximum(np.arange(longest + 1), 1)), -np.inf)
         self._offsets = offsets
         self._starts = scores[:, 0].copy()
         # Padded, so that every start has `width` ends after it.
@@ -49,8 +54,8 @@ class SpanTable:
         far = stop + self._width - 1
         ends = sliding_window_view(self._ends[start:far], self._width)
         until = sliding_window_view(self._until[start:far], self._width)
-        fits = until - self._offsets[start:stop, :1] <= self._longest
-        cells = np.where(fits, self._starts[start:stop, None] + ends, -np.inf)
+        characters = np.minimum(until - self._offsets[start:stop, :1], self._longest + 1)
+        cells: Scores = self._starts[start:stop, None] + ends + self._worth[characters]
         reach = cells.argmax(axis=1)
         self._best[start:stop] = cells[np.arange(stop - start), reach]
         self._stop[start:stop] = np.arange(start, stop) + reach

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from msgspec.structs import replace
 
 from server.errors import BadBundle, BadOption, ModelFailed
 from server.inference.decoding import decoder_for
@@ -99,25 +100,29 @@ def test_any_finite_scores_give_slices_apart_best_first(kind, context, data, top
         assert left.end <= right.start or right.end <= left.start
 
 
-@given(st.integers(0, 30), st.integers(1, 12), st.data())
-def test_the_table_agrees_with_trying_every_span(count, longest, data):
+@given(st.integers(0, 30), st.integers(1, 12), st.sampled_from([0.0, 0.5, 3.0]), st.data())
+def test_the_table_agrees_with_trying_every_span(count, longest, brevity, data):
     steps = data.draw(
         st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3)), min_size=count, max_size=count)
     )
     edges = np.cumsum(np.array(steps, dtype=np.int32).reshape(-1)).reshape(-1, 2).astype(np.int32)
     scores = data.draw(arrays(np.float64, (count, 2), elements=mild))
     spans = [
-        (scores[i, 0] + scores[j, 1], int(edges[i, 0]), int(edges[j, 1]))
+        (
+            float(scores[i, 0] + scores[j, 1] - brevity * np.log(edges[j, 1] - edges[i, 0])),
+            int(edges[i, 0]),
+            int(edges[j, 1]),
+        )
         for i in range(count)
         for j in range(i, count)
         if edges[j, 1] - edges[i, 0] <= longest
     ]
-    table = SpanTable(edges, scores, longest)
+    table = SpanTable(edges, scores, longest, brevity)
     assert table.mass * np.exp(table.top) == pytest.approx(sum(np.exp(score) for score, _, _ in spans))
     found = table.best(5)
     for score, start, end in found:
-        assert score == max(spans)[0]
-        assert (score, start, end) in spans
+        assert score == pytest.approx(max(spans)[0])
+        assert any((start, end) == span[1:] and score == pytest.approx(span[0]) for span in spans)
         spans = [span for span in spans if span[2] <= start or end <= span[1]]
     assert len(found) == 5 or not spans
 
@@ -206,3 +211,18 @@ def test_no_answer_without_a_token_for_it_is_refused():
                 inputs=type(bare)(middle=(), prefix=(), suffix=(), pad=0, max_length=64, overlap=1),
             )
         )
+
+
+def test_of_equal_scores_a_brief_bundle_takes_the_shortest():
+    encoded = HUGE["characters"].encode(Text("谁？", "北京上海天津重庆"))
+    (example,) = encoded.examples
+    logits = np.zeros((example.length, 2), dtype=np.float32)
+    at = example.window.at
+    logits[at : at + 8] = 1.0
+    logits[at + 2, 0] = logits[at + 3, 1] = 4.0
+    logits[at + 7, 1] = 4.3
+    brief = decoder_for(replace(manifest(Task.QA), brevity=0.5))
+    assert ask(encoded, [logits]).answers[0].text == "上海天津重庆"
+    assert ask(encoded, [logits], brief).answers[0].text == "上海"
+    shares = ask(encoded, [logits], brief, top_k=8).answers
+    assert sum(span.score for span in shares) <= 1 + 1e-9
