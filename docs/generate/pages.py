@@ -94,9 +94,10 @@ def bundle() -> str:
 
 def fields(part: type[manifest.Part]) -> str:
     """The fields of one part: name, type, default."""
-    rows = []
-    for field in msgspec.structs.fields(part):
-        rows.append([f"`{field.encode_name}`", f"`{part.__annotations__[field.name]}`", default_of(field)])
+    rows = [
+        [f"`{field.encode_name}`", f"`{part.__annotations__[field.name]}`", default_of(field)]
+        for field in msgspec.structs.fields(part)
+    ]
     return table("field|type|default", rows)
 
 
