@@ -10,12 +10,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from server.inference.cores import cpu_features
 from server.inference.manifest import CostCurve, Layout
 from server.inference.runtime import Session
 from server.inference.values import Batch
 
 WIDTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 ROWS = (1, 2, 4, 8, 16)
+INSTRUCTIONS = {
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx_vnni": "AVX VNNI",
+    "avx512f": "AVX-512",
+    "avx2": "AVX2",
+    "asimddp": "dot product",
+}
+"""What decides how fast int8 is, widest first: processors of one name may differ in it."""
 BUDGET_SECONDS = 20.0
 ROUNDS = 15  # enough to find the quiet moments of a shared machine
 
@@ -65,13 +74,16 @@ def measure_cost(
 
 
 def machine() -> str:
-    """The processor's name, where it can be found."""
+    """The processor's name, where it can be found, and the widest of its instructions for small integers."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or 'unknown processor'} ({platform.machine()})"
+    name = names[0] if names else platform.processor() or "unknown processor"
+    has = cpu_features()
+    widest = next((f", {called}" for feature, called in INSTRUCTIONS.items() if feature in has), "")
+    return f"{name} ({platform.machine()}{widest})"
 
 
 def _affordable(

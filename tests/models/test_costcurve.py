@@ -2,8 +2,9 @@ import numpy as np
 import onnx
 import pytest
 
+from models import costcurve
 from models.bert_graph import BertShape, Head, bert_graph
-from models.costcurve import measure_cost, standard_widths
+from models.costcurve import machine, measure_cost, standard_widths
 from server.inference.manifest import Layout
 
 LAYOUT = Layout(
@@ -41,3 +42,14 @@ def test_widths_rise_to_the_longest(longest):
     widths = standard_widths(longest)
     assert widths[-1] == longest
     assert list(widths) == sorted(set(widths))
+
+
+@pytest.mark.parametrize(
+    ("flags", "called"),
+    [({"avx2", "sse2"}, "AVX2"), ({"avx2", "avx512f"}, "AVX-512"), ({"avx2", "avx512_vnni"}, "AVX-512 VNNI")],
+)
+def test_the_machine_is_named_with_its_widest_instructions(monkeypatch, flags, called):
+    monkeypatch.setattr(costcurve, "cpu_features", lambda: frozenset(flags))
+    assert machine().endswith(f", {called})")
+    monkeypatch.setattr(costcurve, "cpu_features", frozenset)
+    assert called not in machine()
