@@ -38,7 +38,7 @@ def test_one_scale_a_row_gives_every_text_its_own_answer(exports, tmp_path, task
     onnx.save(model, rewritten)
     assert trial(rewritten).independent_rows(WIDTHS, 16) == 16
     assert trial(stock).distance(trial(rewritten)) < 0.1
-    assert trial(exports[task, False]).distance(trial(rewritten)) < 0.1
+    assert trial(exports[task, False]).distance(trial(rewritten)) < 0.2  # without VNNI products saturate
 
 
 def test_float_graphs_are_independent_as_they_are(exports):
@@ -110,7 +110,8 @@ def test_a_product_is_as_exact_as_its_rows_scale_allows(seed, rows, size, column
     x = (random.normal(0, spread, (2, rows, size)) * random.choice([0, 1, 30], (2, rows, 1))).astype(
         np.float32
     )
-    weights = random.integers(-127, 128, (size, columns)).astype(np.int8)
+    weights = random.integers(-63, 64, (size, columns))  # seven bits: exact on every CPU
+    weights = weights.astype(np.int8)
     scale = random.uniform(0.001, 0.1, columns).astype(np.float32)
     model = product_model(weights, scale, np.zeros(columns, np.int8), opset)
     assert per_row(model).rewritten == 1
