@@ -17,8 +17,7 @@ from models.shape import Shape
 from models.tasks import TASKS
 from server.errors import BadBundle
 from server.inference.bundle import Bundle, load_bundle
-from server.inference.manifest import DataDigest, Manifest
-from server.inference.values import Task
+from server.inference.manifest import DataDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +72,18 @@ def open_bundle(folder: Path, version: str = "") -> BundleBase:
         shape, weights = read_graph(onnx.load(bundle.graph_path, load_external_data=False).graph)
     except (LookupError, ValueError, DecodeError) as error:
         raise MakeError(f"Bundle {manifest.name} is no base: its graph is none of qingmo's.") from error
-    pieces = _pieces(bundle)
+    pieces, task = _pieces(bundle), TASKS[manifest.task]
     return BundleBase(
         name=f"{manifest.lineage.base}, by way of the bundle {manifest.name} of {manifest.lineage.made}",
         sha256=manifest.version,
-        shape=replace(shape, head=TASKS[manifest.task].head),
+        shape=replace(shape, head=task.head),
         pieces=pieces,
         weights=weights,
-        outputs=_outputs(manifest),
+        outputs=task.outputs([each.label for each in manifest.labels]),
         middle=len(manifest.layout.middle) or (1 if pieces.pattern else 2),  # as BERT's and E5's kind have it
         data=manifest.lineage.data,
         seed=manifest.lineage.seed,
     )
-
-
-def _outputs(manifest: Manifest) -> tuple[str, ...]:
-    if manifest.task is Task.QA:
-        return "start", "end"
-    return manifest.tags or tuple(each.label for each in manifest.labels)
 
 
 def _pieces(bundle: Bundle) -> Pieces:
