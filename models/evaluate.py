@@ -10,6 +10,7 @@ import msgspec
 from models.base import open_base
 from models.confusion import draw
 from models.costcurve import measure_cost, standard_widths
+from models.graphs import rounded
 from models.job import Job
 from models.layout import layout_of, tags_of
 from models.quality import Official, ask, quality_of, read_official, record_look
@@ -108,7 +109,7 @@ def _draft(job: Job, trained: Trained, folder: Path) -> Manifest:
         labels=config.labels,
         tags=tags_of(config),
         brevity=section.brevity,
-        parameters=config.shape.parameters,
+        parameters=rounded(job).parameters,
         layout=layout,
         graphs=(Graph(file=INT8_FILE, form="int8 static, 7-bit weights"),),
         cost=measure_cost(folder / INT8_FILE, layout, standard_widths(layout.max_length)),

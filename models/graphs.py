@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from models.errors import MakeError
@@ -15,7 +16,7 @@ from models.export import float_model
 from models.infer import load_network, logits_of
 from models.job import Job
 from models.layout import encode, layout_of
-from models.quantize import quantized
+from models.quantize import parameters_left, quantized
 from models.task_data import exam_of, split_of
 from models.workspace import FLOAT_FILE, INT8_FILE, Config, Trained, fresh_folder, load_trained
 from server.inference.runtime import Session, collate
@@ -23,6 +24,17 @@ from server.inference.values import Example, Window
 
 CHECKED_TEXTS = 64
 TOLERANCE = 1e-4  # between torch and the float graph, in logits
+REPORT_FILE = "report.json"
+
+
+class Rounded(Struct, frozen=True, kw_only=True):
+    """What rounding to 8 bits did: scores on validation and share of equal choices (0..1), weights left."""
+
+    validation_float: float
+    validation_int8: float
+    agreement: float
+    worst_layer_error: float
+    parameters: int
 
 
 def export(job: Job) -> None:
@@ -53,15 +65,25 @@ def quantise(job: Job) -> None:
         exact = graph_logits(job.folder("export") / FLOAT_FILE, trained.config, exam.ids)
         rough = graph_logits(path, trained.config, exam.ids)
         same = [np.argmax(a, -1) == np.argmax(b, -1) for a, b in zip(exact, rough, strict=True)]
-        report = {
-            "validation_float": exam.score(exact),
-            "validation_int8": exam.score(rough),
-            "agreement": float(np.concatenate([np.atleast_1d(each) for each in same]).mean()),
-            "worst_layer_error": max(site.error for site in sites.values()),
-        }
-        (folder / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-        _check_gate(job, report["validation_float"], report["validation_int8"])
+        report = Rounded(
+            validation_float=exam.score(exact),
+            validation_int8=exam.score(rough),
+            agreement=float(np.concatenate([np.atleast_1d(each) for each in same]).mean()),
+            worst_layer_error=max(site.error for site in sites.values()),
+            parameters=parameters_left(trained.config.shape, sites),
+        )
+        (folder / REPORT_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
+        _check_gate(job, report.validation_float, report.validation_int8)
     job.console.print(f"quantise: {report}")
+
+
+def rounded(job: Job) -> Rounded:
+    """The report of the stage `quantise`; MakeError where a former version of this program wrote it."""
+    path = job.folder("quantise") / REPORT_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Rounded)
+    except msgspec.ValidationError as error:
+        raise MakeError(f"{path} is of a former version ({error}); add --from quantise.") from error
 
 
 def graph_logits(path: Path, config: Config, ids: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:

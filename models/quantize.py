@@ -138,6 +138,13 @@ def without_idle(sites: Mapping[str, Site]) -> dict[str, Site]:
     return lean
 
 
+def parameters_left(shape: Shape, sites: Mapping[str, Site]) -> int:
+    """All weights of the network less those of the inner units that were left out."""
+    left = sum(len(site.bias) for name, site in sites.items() if name.endswith("ffn_in"))
+    stored = 1 if shape.shared else shape.layers
+    return shape.parameters - (stored * shape.ffn - left) * (2 * shape.hidden + 1)
+
+
 def _used_first(used: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Places of all that are used, filled up with others to a multiple of UNITS, in order."""
     count = max(1, -(-int(used.sum()) // UNITS)) * UNITS

@@ -15,6 +15,7 @@ from models.quantize import (
     fit_site,
     fit_sites,
     integer_model,
+    parameters_left,
     quantize_columns,
     quantized,
     without_idle,
@@ -144,6 +145,8 @@ def test_units_that_never_fire_are_left_out_and_nothing_else_changes(activation)
     assert lean["layers.1.ffn_in"].weight.shape == (32, 3 * UNITS), "42 are used"
     assert lean["layers.1.ffn_out"].weight.shape == (3 * UNITS, 32)
     assert len(lean["layers.0.ffn_out"].weight) == 64
+    assert parameters_left(shape, sites) == shape.parameters
+    assert parameters_left(shape, lean) == shape.parameters - 16 * (32 + 1 + 32)
     ids = np.random.default_rng(5).integers(0, shape.vocab, (8, 16))
     whole, small = (
         run(session_of(integer_model(shape, weights, each)), ids, [16] * 8) for each in (sites, lean)
