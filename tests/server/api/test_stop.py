@@ -5,10 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import http.client
+import itertools
 import json
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -86,6 +88,29 @@ def test_sigterm_under_load_loses_nothing(slow_bundles, tmp_path, processes):
     assert len(asking.answered) >= 24
     assert set(asking.answered) == {200}
     assert all(line["all_answered"] for line in server.lines() if line["event"] == "stopped")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux filters packets by socket.")
+def test_before_the_port_is_shut_new_connections_stay_unanswered(slow_bundles, tmp_path):
+    """What the kernel would still take then, it would reset when the port is closed."""
+    with served(slow_bundles, tmp_path / "log") as server:
+        server.process.send_signal(signal.SIGTERM)
+        end, found = time.monotonic() + 10, [connected(server.port)]
+        while found[-1] != "refused":
+            assert time.monotonic() < end
+            found.append(connected(server.port))
+        assert [each for each, _ in itertools.groupby(found)][-2:] == ["unanswered", "refused"]
+        assert server.process.wait(20) == 0
+
+
+def connected(port: int) -> str:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.03).close()
+    except TimeoutError:
+        return "unanswered"
+    except ConnectionRefusedError:
+        return "refused"
+    return "taken"
 
 
 def test_readiness_goes_off_first_and_the_port_stays_open_for_the_delay(slow_bundles, tmp_path):
