@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta
 
+from models.data.lines import whole_text
 from models.errors import MakeError
 from models.sections import (
     BundleSection,
@@ -195,4 +196,4 @@ def _text_of(name: str) -> str:
     path = Path(name)
     if not path.is_file():
         raise MakeError(f'"{name}" is neither a file nor one of the recipes {", ".join(recipe_names())}.')
-    return path.read_text(encoding="utf-8")
+    return whole_text(path)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from models.data.lines import json_rows
 from models.data.rows import Row, seen_before, without_repeats
 from models.data.sets import SETS, DataFile
-from models.data.texts import read_texts
+from models.data.texts import read_texts, text_files
 from models.errors import MakeError
 from models.tasks import TASKS, TaskWork
 from server.inference.values import Task
@@ -48,11 +48,7 @@ def task_of(data: Path, name: str) -> Task | None:
 def _task_of_own(folder: Path) -> Task:
     """By the ending and the fields of its train file."""
     if (folder / "train.jsonl").is_file():
-        with (folder / "train.jsonl").open(encoding="utf-8-sig") as lines:
-            try:
-                fields = set(json.loads(next(lines, "")))
-            except (ValueError, TypeError) as error:
-                raise MakeError(f"{folder / 'train.jsonl'}, line 1: no JSON object.") from error
+        _, fields = next(json_rows(folder / "train.jsonl"), (0, {}))
         return Task.NER if "entities" in fields else Task.PAIR if "text_pair" in fields else Task.CLASSIFY
     for ending, task in ((".conll", Task.NER), (".json", Task.QA)):
         if (folder / f"train{ending}").is_file():
@@ -107,27 +103,28 @@ def survey(data: Path, name: str, console: Console) -> None:
     if task is None:
         lengths = [len(text) for text in read_texts(data, name)]
         console.print(f"{len(lengths)} raw texts, characters {_lengths(lengths)}")
+        _print_files(text_files(data, name), console)
         return
     parts = parts_of(data, name, task)
     table = Table(
-        "split",
-        "rows",
-        "repeats",
-        "left out",
-        "also in train",
-        "characters",
-        "file",
-        title=f"{name} ({task})",
+        "split", "rows", "repeats", "left out", "also in train", "characters", title=f"{name} ({task})"
     )
     for part in parts:
         counts = (part.rows, part.repeats, part.left_out, part.in_train)
-        same = {True: "as published", False: "NOT as published", None: "own"}[part.file.published]
-        table.add_row(part.split, *map(str, counts), _lengths(part.lengths), f"{part.file.name} ({same})")
+        table.add_row(part.split, *map(str, counts), _lengths(part.lengths))
     console.print(table)
+    _print_files((part.file for part in parts), console)
     if any(part.labels for part in parts):
         console.print(_labels(parts))
     for sentence in overlaps(data, name, task):
         console.print(sentence)
+
+
+def _print_files(files: Iterable[DataFile], console: Console) -> None:
+    """A line a file, each file once and none cut, however narrow the terminal is."""
+    for file in dict.fromkeys(files):
+        same = {True: "as published", False: "NOT as published", None: "own"}[file.published]
+        console.print(f"{file.name}: {same}, SHA-256 {file.sha256}", markup=False, soft_wrap=True)
 
 
 def _lengths(lengths: Sequence[int]) -> str:
@@ -143,6 +140,9 @@ def _labels(parts: Sequence[Part]) -> Table:
         {label for part in parts for label in part.labels}, key=lambda each: -parts[0].labels[each]
     )
     for label in names:
-        cells = (f"{part.labels[label]} ({part.labels[label] / part.labels.total():.1%})" for part in parts)
-        table.add_row(label, *cells)
+        table.add_row(label, *(_share(part.labels[label], part.labels.total()) for part in parts))
     return table
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count} ({count / of:.1%})" if of else "0"

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from models.data.library import Library
+from models.data.lines import csv_rows, json_rows, numbered_lines
 from models.data.rows import Labelled
 from models.errors import MakeError
 
 REVIEWS = {"1": "positive", "0": "negative"}
 PAIRS = {"1": "same", "0": "different"}
-
-
-def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each line's number and JSON object; MakeError where a line is none."""
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise MakeError(f"{path}, line {number}: no JSON object ({error}).") from error
-            if not isinstance(row, dict):
-                raise MakeError(f"{path}, line {number}: no JSON object.")
-            yield number, row
 
 
 def checked(path: Path, number: int, value: object, what: str) -> str:
@@ -49,38 +34,36 @@ def _tnews(path: Path) -> Iterator[Labelled]:
 
 
 def _reviews_tsv(path: Path) -> Iterator[Labelled]:
-    with path.open(encoding="utf-8-sig") as lines:
-        if next(lines, "").rstrip("\r\n") != "label\ttext_a":
-            raise MakeError(f'{path}, line 1: the header should be "label", a tab, "text_a".')
-        for number, line in enumerate(lines, 2):
-            label, tab, text = line.rstrip("\r\n").partition("\t")
-            if not tab:
-                raise MakeError(f"{path}, line {number}: no tab between label and text.")
-            yield Labelled(checked(path, number, text, "text"), _named(path, number, label, REVIEWS))
+    lines = numbered_lines(path)
+    if next(lines, (1, ""))[1].rstrip("\r\n") != "label\ttext_a":
+        raise MakeError(f'{path}, line 1: the header should be "label", a tab, "text_a".')
+    for number, line in lines:
+        label, tab, text = line.rstrip("\r\n").partition("\t")
+        if not tab:
+            raise MakeError(f"{path}, line {number}: no tab between label and text.")
+        yield Labelled(checked(path, number, text, "text"), _named(path, number, label, REVIEWS))
 
 
 def _online_shopping(path: Path) -> Iterator[Labelled]:
     """One review has no text and is left out."""
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.reader(lines)
-        if next(rows, []) != ["cat", "label", "review"]:
-            raise MakeError(f'{path}, line 1: the header should be "cat,label,review".')
-        for row in rows:
-            if len(row) != 3:
-                raise MakeError(f"{path}, line {rows.line_num}: {len(row)} columns in the place of 3.")
-            label = _named(path, rows.line_num, row[1], REVIEWS)
-            if row[2].strip():
-                yield Labelled(row[2].strip("\ufeff"), label)
+    rows = csv_rows(path)
+    if next(rows, (1, []))[1] != ["cat", "label", "review"]:
+        raise MakeError(f'{path}, line 1: the header should be "cat,label,review".')
+    for number, row in rows:
+        if len(row) != 3:
+            raise MakeError(f"{path}, line {number}: {len(row)} columns in the place of 3.")
+        label = _named(path, number, row[1], REVIEWS)
+        if row[2].strip():
+            yield Labelled(row[2].strip("\ufeff"), label)
 
 
 def _afqmc(path: Path) -> Iterator[Labelled]:
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            parts = line.rstrip("\r\n").split("\t")
-            if len(parts) != 3:
-                raise MakeError(f"{path}, line {number}: {len(parts)} columns in the place of 3.")
-            first, second = (checked(path, number, part, "text") for part in parts[:2])
-            yield Labelled(first, _named(path, number, parts[2], PAIRS), second)
+    for number, line in numbered_lines(path):
+        parts = line.rstrip("\r\n").split("\t")
+        if len(parts) != 3:
+            raise MakeError(f"{path}, line {number}: {len(parts)} columns in the place of 3.")
+        first, second = (checked(path, number, part, "text") for part in parts[:2])
+        yield Labelled(first, _named(path, number, parts[2], PAIRS), second)
 
 
 def _jsonl(path: Path) -> Iterator[Labelled]:

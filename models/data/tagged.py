@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from models.data.labelled import checked, json_rows
+from models.data.labelled import checked
 from models.data.library import Library
+from models.data.lines import json_rows, numbered_lines
 from models.data.rows import Mention, Tagged
 from models.errors import MakeError
 from server.errors import BadBundle
@@ -44,36 +47,56 @@ def _inclusive(label: Mapping[str, Mapping[str, Any]]) -> Iterator[Mention]:
 
 
 def _jsonl(path: Path) -> Iterator[Tagged]:
-    """The form of the server's own answers: entities with type, start and end (exclusive)."""
+    """The form of the server's own answers: entities with type, start and end (exclusive), perhaps text."""
     for number, row in json_rows(path):
-        text = checked(path, number, row.get("text"), '"text"')
+        text, entities = checked(path, number, row.get("text"), '"text"'), row.get("entities")
+        if not isinstance(entities, list) or not all(isinstance(each, dict) for each in entities):
+            raise MakeError(f'{path}, line {number}: "entities" is not a list of {{"type", "start", "end"}}.')
         try:
-            mentions = tuple(
-                sorted(Mention(each["start"], each["end"], each["type"]) for each in row["entities"])
-            )
-            lawful = all(0 <= each.start < each.end <= len(text) and each.type for each in mentions)
-        except (KeyError, TypeError) as error:
-            raise MakeError(
-                f'{path}, line {number}: "entities" is not a list of {{"type", "start", "end"}}.'
-            ) from error
-        if not lawful:
-            raise MakeError(
-                f"{path}, line {number}: an entity lies outside the text of {len(text)} characters."
-            )
+            mentions = tuple(sorted(_own_mention(text, each) for each in entities))
+            _check_apart(text, mentions)
+        except ValueError as error:
+            raise MakeError(f"{path}, line {number}: {error}.") from error
         yield Tagged(text, mentions)
+
+
+def _own_mention(text: str, given: Mapping[str, Any]) -> Mention:
+    """An entity of a user's own row; ValueError, in words, where it is none of this text."""
+    type_, start, end = (given.get(field) for field in ("type", "start", "end"))
+    if not isinstance(type_, str) or not type_.strip():
+        raise ValueError('the "type" of an entity is missing, empty or no text')
+    if type(start) is not int or type(end) is not int:  # to isinstance, false would be a 0
+        said = f"{json.dumps(start)} and {json.dumps(end)}"
+        raise ValueError(f'the "start" and "end" of an entity must be integers, but are {said}')
+    if not 0 <= start < end <= len(text):
+        raise ValueError(f"an entity lies outside the text of {len(text)} characters: {start} to {end}")
+    stands = text[start:end]
+    if given.get("text", stands) != stands:
+        said = json.dumps(given["text"], ensure_ascii=False)
+        raise ValueError(f'the "text" of an entity is {said}, but from {start} to {end} stands "{stands}"')
+    return Mention(start, end, type_)
+
+
+def _check_apart(text: str, mentions: Sequence[Mention]) -> None:
+    """ValueError, in words, where two of `mentions`, which are in order, overlap."""
+    for left, right in pairwise(mentions):
+        if right.start < left.end:
+            names = " and ".join(f'"{text[each.start : each.end]}"' for each in (left, right))
+            raise ValueError(
+                f"the entities {names} overlap at {right.start}, but a character takes one tag: one must go"
+            )
 
 
 def _conll(path: Path) -> Iterator[Tagged]:
     """CoNLL's form: a token and its tag (the last column) a line, an empty line after each text."""
     tokens: list[tuple[str, Tag]] = []
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            parts = line.split()
-            if parts and not line.startswith("-DOCSTART-"):
-                tokens.append(_token(path, number, parts))
-            elif tokens:
-                yield _joined(tokens)
-                tokens = []
+    for number, line in numbered_lines(path):
+        parts = line.split()
+        if parts and not line.startswith("-DOCSTART-"):
+            tokens.append(_token(path, number, parts))
+        elif tokens:
+            yield _joined(tokens)
+            tokens = []
     if tokens:
         yield _joined(tokens)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from models.data.labelled import json_rows
+from models.data.lines import csv_rows, json_rows, numbered_lines, whole_json
+from models.data.questions import paragraphs
 from models.data.sets import DataFile, data_file, found_file, own_file
 from models.data.tagged import TAGGED
 from models.errors import MakeError
 
-_FIELDS = ("text", "text_pair")
+Reader = Callable[[Path], Iterator[str]]
 
 
 def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - parsed JSON of any form
@@ -27,44 +26,55 @@ def _strings(value: Any) -> Iterator[str]:  # noqa: ANN401 - parsed JSON of any 
             yield from _strings(inner)
 
 
-def _json_fields(*fields: str) -> Callable[[Path], Iterator[str]]:
+def _json_fields(*fields: str) -> Reader:
     def read(path: Path) -> Iterator[str]:
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                row = json.loads(line)
-                yield from (row[field] for field in fields)
+        for number, row in json_rows(path):
+            yield from (_text(path, number, row, field) for field in fields)
 
     return read
 
 
-def _columns(*columns: int, delimiter: str = "\t") -> Callable[[Path], Iterator[str]]:
+def _text(path: Path, number: int, row: Mapping[str, Any], field: str) -> str:
+    """A field of a row, which may be blank; MakeError with file and line where it is no text."""
+    text = row.get(field)
+    if not isinstance(text, str):
+        raise MakeError(f'{path}, line {number}: the "{field}" is missing or no text.')
+    return text
+
+
+def _columns(*columns: int, delimiter: str = "\t") -> Reader:
     def read(path: Path) -> Iterator[str]:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            for row in csv.reader(
-                lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-            ):
-                yield from (row[column] for column in columns if column < len(row))
+        least = max(columns) + 1
+        for number, row in csv_rows(path, delimiter):
+            if len(row) < least:
+                raise MakeError(f"{path}, line {number}: {len(row)} columns in the place of {least} or more.")
+            yield from (row[column] for column in columns)
 
     return read
 
 
 def _whole_json(path: Path) -> Iterator[str]:
-    return _strings(json.loads(path.read_text(encoding="utf-8")))
+    return _strings(whole_json(path))
 
 
 def _squad(path: Path) -> Iterator[str]:
-    for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
-        for paragraph in article["paragraphs"]:
-            yield paragraph["context"]
-            yield from (question["question"] for question in paragraph["qas"])
+    for _, context, questions in paragraphs(path):
+        yield context
+        yield from (each["question"] for each in questions)
+
+
+def _own_rows(path: Path) -> Iterator[str]:
+    for number, row in json_rows(path):
+        yield _text(path, number, row, "text")
+        if row.get("text_pair") is not None:
+            yield _text(path, number, row, "text_pair")
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as lines:
-        yield from lines
+    return (line for _, line in numbered_lines(path))
 
 
-READERS: Mapping[str, Mapping[str, Callable[[Path], Iterator[str]]]] = {
+READERS: Mapping[str, Mapping[str, Reader]] = {
     "tnews": {"train.json": _json_fields("sentence")},
     "afqmc": {"train.txt": _columns(0, 1)},
     "chnsenticorp": {"train.tsv": _columns(1)},
@@ -78,8 +88,8 @@ READERS: Mapping[str, Mapping[str, Callable[[Path], Iterator[str]]]] = {
 }
 
 
-OWN: Mapping[str, Callable[[Path], Iterator[str]]] = {
-    ".jsonl": lambda path: (row[field] for _, row in json_rows(path) for field in _FIELDS if row.get(field)),
+OWN: Mapping[str, Reader] = {
+    ".jsonl": _own_rows,
     ".conll": lambda path: (row.text for row in TAGGED.own[".conll"](path)),
     ".json": _squad,
 }
@@ -87,12 +97,17 @@ OWN: Mapping[str, Callable[[Path], Iterator[str]]] = {
 
 
 def read_texts(data: Path, name: str) -> Iterator[str]:
-    """Every text of set `name` that may be learnt from, stripped; blank ones are left out."""
+    """Every text of set `name` that may be learnt from, stripped; blank ones are left out.
+
+    MakeError where the set is unknown, a file is missing, a row is broken, or there is no text at all.
+    """
+    found = False
     for path, reader in _files(data, name):
-        try:
-            yield from (text.strip() for text in reader(path) if text.strip())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise MakeError(f"{path} cannot be read as raw texts: {error!r}.") from error
+        for text in filter(None, map(str.strip, reader(path))):
+            found = True
+            yield text
+    if not found:
+        raise MakeError(f"{data / name} holds no raw texts.")
 
 
 def text_files(data: Path, name: str) -> list[DataFile]:
@@ -102,11 +117,12 @@ def text_files(data: Path, name: str) -> list[DataFile]:
 
 
 def check_texts(data: Path, name: str) -> None:
-    """MakeError where set `name` is unknown or a file of it is missing."""
-    _files(data, name)
+    """Read set `name` through, under a second for each known one; MakeError as for `read_texts`."""
+    for _ in read_texts(data, name):
+        pass
 
 
-def _files(data: Path, name: str) -> list[tuple[Path, Callable[[Path], Iterator[str]]]]:
+def _files(data: Path, name: str) -> list[tuple[Path, Reader]]:
     if name in READERS:
         return [(found_file(data, name, file), reader) for file, reader in READERS[name].items()]
     own = [(data / name / f"train{ending}", reader) for ending, reader in OWN.items()]

@@ -129,21 +129,22 @@ def test_an_answer_keeps_the_first_reference_that_stands_where_the_data_says(tmp
     write(tmp_path, "cmrc2018", "train.json", squad("李冰修了都江堰", (3, "李冰"), (0, "李冰"), (0, "李")))
     ((row,), _) = QUESTIONS.read(tmp_path, "cmrc2018", "train")
     assert (row.start, row.length, row.answers) == (0, 2, ("李冰", "李冰", "李"))
-    write(tmp_path, "mine", "train.json", squad("李冰修了都江堰", (3, "李冰")))
-    ((row,), _) = QUESTIONS.read(tmp_path, "mine", "train")
+    write(tmp_path, "cmrc2018", "train.json", squad("李冰修了都江堰", (3, "李冰"), (-7, "李冰")))
+    ((row,), _) = QUESTIONS.read(tmp_path, "cmrc2018", "train")
     assert row.start is None
-    assert list(read_texts(tmp_path, "mine")) == ["李冰修了都江堰", "谁?"]
+    assert list(read_texts(tmp_path, "cmrc2018")) == ["李冰修了都江堰", "谁?"]
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         ({"version": 1}, "not in SQuAD's form"),
-        ("{", "not in SQuAD's form"),
+        ("{", "line 2: at column 1 the file is no JSON"),
+        ({"data": [{"paragraphs": ["李冰"]}]}, 'paragraph 1: not a "context" with "qas"'),
         (squad("李冰", question=" "), "paragraph 1: .*is empty"),
         (
             {"data": [{"paragraphs": [{"context": "李", "qas": [{"question": "谁"}]}]}]},
-            "paragraph 1: .*answers",
+            'paragraph 1, question "谁": .*answers',
         ),
     ],
 )
