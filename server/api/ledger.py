@@ -6,6 +6,9 @@ from server.api.call import Call
 from server.logs import RequestLine, RequestLog
 from server.telemetry import Telemetry
 
+_NO_FAULT = (503, 504)
+"""Refusals of what is too much or too late."""
+
 
 class Ledger:
     """The one place where a call is settled.
@@ -32,7 +35,7 @@ def _line(call: Call, seconds: float, timestamp: str) -> RequestLine:
     t = call.timings
     return RequestLine(
         timestamp=timestamp,
-        level="error" if call.status >= 500 and call.status != 503 else "info",
+        level="error" if call.status >= 500 and call.status not in _NO_FAULT else "info",
         event="request",
         request_id=call.request_id.decode(),
         method=call.method if call.method.isalpha() else "-",

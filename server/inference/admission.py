@@ -94,8 +94,21 @@ def refuse_full(backlog: Backlog, limits: LineLimits, tickets: int = 1) -> None:
         )
 
 
+def refuse_hopeless(seconds: float, time_left: float) -> None:
+    """Refuse what would not be answered in time, whatever waits: coming back cannot help.
+
+    Raises:
+        Expired: `seconds` of work take longer than `time_left`.
+    """
+    if seconds > time_left:
+        raise Expired(
+            f"Even with nothing waiting, the texts are predicted to take {seconds:.3f} s, but the deadline "
+            f"is in {max(0.0, time_left):.3f} s. Ask for more time, or for less in one request."
+        )
+
+
 def refuse_late(backlog: Backlog, seconds: float, time_left: float) -> None:
-    """Refuse what would not be answered in time.
+    """Refuse what would not be answered in time now.
 
     Raises:
         Overloaded: Waiting and `seconds` of work take longer than `time_left`.

@@ -98,7 +98,7 @@ class Line:
 
         Raises:
             TooMany, TooLong: More tickets or seconds than one request may have.
-            Overloaded: Even an empty line would not answer before the deadline.
+            Expired: Even an empty line would not answer before the deadline.
         """
         self._room.refuse_great(job, texts, self._clock())
 
@@ -111,6 +111,7 @@ class Line:
 
         Raises:
             Overloaded: No room, or the deadline would pass; `retry_after_seconds` is from the line's cost.
+            Expired: The deadline would pass in an empty line too.
             ShuttingDown: The line is closed.
             NotReady: A thread has died.
         """

@@ -13,6 +13,7 @@ from server.inference.admission import (
     backlog_of,
     refuse_full,
     refuse_great,
+    refuse_hopeless,
     refuse_late,
     seconds_of,
 )
@@ -66,18 +67,20 @@ class WaitingRoom:
 
         Raises:
             TooMany, TooLong: Nothing as great is ever taken.
-            Overloaded: The deadline would pass.
+            Expired: The deadline would pass.
         """
         seconds = job.seconds / self._threads
         refuse_great(len(job.tickets), seconds, texts, self._limits)
-        refuse_late(Backlog(0, 0.0), seconds, job.tickets[0].deadline - now)
+        refuse_hopeless(seconds, job.tickets[0].deadline - now)
 
     def refuse(self, job: Job, now: float) -> None:
-        """Raise Overloaded if the job does not fit, or not before its deadline."""
+        """Raise Expired if even an empty line would be too slow, Overloaded if the job does not fit now."""
         first = job.tickets[0]
+        seconds = seconds_of(job.tickets, self._threads)
+        refuse_hopeless(seconds, first.deadline - now)
         backlog = self._backlog(first.lane, last_round(job.seconds, self._round + 1))
         refuse_full(backlog, self._limits, len(job.tickets))
-        refuse_late(backlog, seconds_of(job.tickets, self._threads), first.deadline - now)
+        refuse_late(backlog, seconds, first.deadline - now)
 
     def add(self, job: Job, now: float) -> None:
         """Let all tickets of a job in."""

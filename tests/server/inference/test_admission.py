@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.errors import Overloaded, TooLong, TooMany
+from server.errors import Expired, Overloaded, TooLong, TooMany
 from server.inference.admission import (
     Backlog,
     LineLimits,
     backlog_of,
     refuse_full,
     refuse_great,
+    refuse_hopeless,
     refuse_late,
     seconds_of,
 )
@@ -77,6 +78,13 @@ def test_what_would_be_late_is_refused_at_once():
     with pytest.raises(Overloaded) as refused:
         refuse_late(Backlog(5, 1.0), 0.4, 1.3)
     assert refused.value.retry_after_seconds == 1.0
+
+
+def test_what_would_be_late_in_an_empty_line_is_not_told_to_come_back():
+    refuse_hopeless(0.4, 0.4)
+    with pytest.raises(Expired, match=r"nothing waiting.* 0\.400 s.* deadline is in 0\.300 s") as refused:
+        refuse_hopeless(0.4, 0.3)
+    assert refused.value.retry_after_seconds is None
 
 
 @given(st.floats(0, 100), st.floats(0, 100))

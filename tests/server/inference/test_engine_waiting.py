@@ -15,6 +15,7 @@ from server.errors import (
     TooLong,
     TooMany,
 )
+from server.inference.cost import Cost
 from server.inference.engine import Limits
 from server.inference.values import Answered, Text
 from tests.kit.engine_kit import PLAIN, SECONDS, Gate, ask, asking, busy, sports, until, waiting
@@ -160,6 +161,17 @@ def test_long_texts_are_read_within_bounds(make_engine):
     assert [type(each) for each in found] == [Answered, Overloaded, Overloaded, Overloaded]
     assert len(ask(engine, [Text("好" * 9000)]).answers) == 1
     assert counts.shed_for == {"overloaded": 3}
+
+
+@pytest.mark.parametrize("texts", [[Text("好" * 15)], sports(120)])
+def test_work_that_takes_longer_than_its_deadline_is_not_overload(make_engine, texts):
+    counts = Counts()
+    engine = make_engine(PLAIN, probe=counts)
+    engine.predictors["m0"].cost = Cost(engine.predictors["m0"].bundle.manifest.cost, factor=1e5)
+    with pytest.raises(Expired, match="Even with nothing waiting") as refused:
+        ask(engine, texts, within=1.0)
+    assert refused.value.retry_after_seconds is None
+    assert counts.shed_for == {"expired": len(texts)}
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class Story(Scene):
         self.clock.now += seconds
 
     def _try(self, examples: list, deadline: float, *, poisoned: bool) -> None:
-        with suppress(Overloaded):
+        with suppress(Overloaded, Expired):
             self.jobs.append((*self.submit(*examples, deadline=deadline), poisoned))
 
 

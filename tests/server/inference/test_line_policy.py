@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import pytest
 
@@ -134,6 +135,18 @@ def test_the_deadline_is_measured_against_what_waits():
     scene.submit(text(30), deadline=scene.clock.now + 1.0)
 
 
+def test_work_that_is_too_much_for_its_deadline_is_told_so_however_full_the_line():
+    scene = Scene(LineLimits(2, 1.0))
+    needed = Adder().seconds(1, 32)
+    for _ in range(3):
+        with pytest.raises(Expired):
+            scene.submit(text(30), deadline=scene.clock.now + needed * 0.9)
+        with suppress(Overloaded):  # the third
+            scene.submit(text(30), deadline=scene.clock.now + 1.0)
+    with pytest.raises(Overloaded):
+        scene.submit(text(30), deadline=scene.clock.now + needed * 1.1)
+
+
 def test_what_runs_is_counted_as_going_before():
     scene = Scene()
     enough = Adder().seconds(1, 32) + 1e-4
@@ -213,5 +226,5 @@ def test_a_job_that_is_too_much_is_refused_while_it_is_written():
             scene.line.refuse_great(job_of(scene.adder, *examples)[0], 2)
     with pytest.raises(TooLong):
         scene.line.refuse_great(job_of(scene.adder, *[text(8)] * 11)[0], 1)
-    with pytest.raises(Overloaded, match="of it for the texts themselves"):
+    with pytest.raises(Expired, match="Even with nothing waiting"):
         scene.line.refuse_great(job_of(scene.adder, *[text(8)] * 10, deadline=now + 0.001)[0], 10)
