@@ -32,7 +32,7 @@ class BadRequest(ServeError):
 
 
 class BadText(ServeError):
-    """A text that cannot be answered: empty, blank, or not Unicode."""
+    """A text that cannot be answered: empty, blank, or not Unicode; or a list of no texts."""
 
     status, code, title = 422, "bad_text", "Text cannot be answered"
 
@@ -40,7 +40,7 @@ class BadText(ServeError):
 class BadOption(ServeError):
     """An option outside its range, or lists of unequal length."""
 
-    status, code, title = 422, "bad_option", "Option out of range"
+    status, code, title = 422, "bad_option", "Option or lists not taken"
 
 
 class TooMany(ServeError):
@@ -92,7 +92,7 @@ class WrongTask(ServeError):
 
 
 class Overloaded(ServeError):
-    """The waiting line is full, or its predicted finish is past the deadline."""
+    """The waiting line is full, or so long that an answer is predicted to come after the deadline."""
 
     status, code, title = 503, "overloaded", "Overloaded"
 
@@ -110,7 +110,7 @@ class NotReady(ServeError):
 
 
 class Expired(ServeError):
-    """The deadline passed before an answer was there."""
+    """The deadline passed before an answer was there, or is sure to: the work alone takes longer."""
 
     status, code, title = 504, "expired", "Deadline passed"
 

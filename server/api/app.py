@@ -64,7 +64,7 @@ class App(FastAPI):
         self.ledger = Ledger(service.telemetry, log)
         models = cards(service.engine, service.settings.max_text_chars)
         self.include_router(operating(models, service.health, service.telemetry))
-        self.add_api_route("/openapi.json", _openapi, methods=["GET"], include_in_schema=False)
+        self.add_api_route("/openapi.json", _openapi, methods=["GET", "HEAD"], include_in_schema=False)
         self.router.routes.extend(page_routes())
         self.add_exception_handler(HTTPException, _refused_by_router)
         self.add_exception_handler(ServeError, _refused)
@@ -125,7 +125,7 @@ async def _refused_by_router(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     call = request.scope["call"]
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("allow", "GET, HEAD")
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "GET, HEAD").split(", ")))
         call.extra.append((b"allow", allowed.encode()))
         return await _refused(
             request, MethodNotAllowed(f"This path takes {allowed}, not {call.method[:20]}.")

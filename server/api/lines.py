@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from server.api.wire import decode
+from server.api.decode import decode
 from server.errors import ServeError
 from server.inference.check import check_text
 from server.inference.values import Task, Text

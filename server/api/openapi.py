@@ -36,7 +36,13 @@ EXAMPLES: dict[Task, dict[str, Json]] = {
         "one text": {"text": "国足今晚迎战泰国队，主教练公布首发名单", "top_k": 3},
         "several texts": {"text": ["央行宣布下调存款准备金率", "这款手机的电池能用两天"]},
     },
-    Task.PAIR: {"one pair": {"text": "花呗怎么还款", "text_pair": "花呗如何进行还款"}},
+    Task.PAIR: {
+        "one pair": {"text": "花呗怎么还款", "text_pair": "花呗如何进行还款"},
+        "one text against several": {
+            "text": "花呗怎么还款",
+            "text_pair": ["花呗如何进行还款", "花呗怎么开通"],
+        },
+    },
     Task.NER: {"one text": {"text": "张伟去年从北京大学毕业，现在在腾讯工作。", "offset_unit": "utf16"}},
     Task.QA: {
         "one question": {
@@ -57,23 +63,25 @@ PROBLEMS = {
     "408": "The body was not in when the deadline passed.",
     "413": "A text, or the whole body, is too long.",
     "415": "The body is compressed.",
-    "422": "A text that cannot be answered, an option out of range, too many texts, a model of another task.",
+    "422": "A text that cannot be answered, an option out of range, too many texts, lists of unequal length, "
+    "a model of another task.",
     "502": "The network failed on this batch.",
     "503": "Overloaded, warming up or shutting down; Retry-After says when to come back.",
-    "504": "The deadline passed before an answer was there.",
+    "504": "The deadline passed before an answer was there, or the work alone is predicted to take longer.",
 }
 HEADERS: list[Json] = [
     {
         "name": "X-Request-Timeout-Ms",
         "in": "header",
-        "description": "The deadline: milliseconds after which the answer is no longer wanted.",
+        "description": "The deadline: milliseconds after which the answer is no longer wanted, over 0 and at "
+        "most 600,000.",
         "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 600_000},
     },
     {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "Comes back on the answer and stands in the log if it is up to 128 visible ASCII "
-        "characters; else a new one does.",
+        "description": "Comes back on the answer and stands in the log if it is 1 to 128 visible ASCII "
+        "characters without spaces; else a new one does.",
         "schema": {"type": "string"},
     },
     {
@@ -106,7 +114,8 @@ def _document() -> Json:
             "version": VERSION,
             "description": "Small Chinese language models on plain CPUs. Offsets count code points unless "
             "`offset_unit` says otherwise; `end` is exclusive; scores are not rounded. Every answer carries "
-            "X-Request-Id and Server-Timing. API keys are asked for below /v1/ where the server has any.",
+            "X-Request-Id and Server-Timing. A request's Content-Type is not looked at. API keys are asked "
+            "for below /v1/ where the server has any.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths | _operations(),

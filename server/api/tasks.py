@@ -11,9 +11,10 @@ from starlette.types import Receive
 from server.api import wire
 from server.api.body import BodyReader
 from server.api.call import Call
+from server.api.decode import decode
 from server.api.render import results
 from server.api.reply import Reply
-from server.errors import BadOption, MethodNotAllowed
+from server.errors import MethodNotAllowed
 from server.inference.engine import Engine
 from server.inference.values import Options, Task, Text
 
@@ -28,10 +29,9 @@ def asked_classify(request: wire.ClassifyRequest) -> Asked:
 
 
 def asked_pair(request: wire.PairRequest) -> Asked:
-    """What /v1/pair is asked; BadOption when the lists are of unequal length."""
-    first, second = wire.listed(request.text, "text"), wire.listed(request.text_pair, "text_pair")
-    _of_equal_length(first, "text", second, "text_pair")
-    texts = [Text(a, b) for a, b in zip(first, second, strict=True)]
+    """What /v1/pair is asked."""
+    sides = wire.side_by_side(request.text, "text", request.text_pair, "text_pair")
+    texts = [Text(first, second) for first, second in zip(*sides, strict=True)]
     return texts, Options(top_k=request.top_k, threshold=request.threshold), "codepoint"
 
 
@@ -42,21 +42,11 @@ def asked_ner(request: wire.NerRequest) -> Asked:
 
 
 def asked_qa(request: wire.QaRequest) -> Asked:
-    """What /v1/qa is asked; BadOption when there are neither as many contexts as questions nor just one."""
-    questions, contexts = wire.listed(request.question, "question"), wire.listed(request.context, "context")
-    if len(contexts) == 1:
-        contexts = contexts * len(questions)
-    _of_equal_length(questions, "question", contexts, "context")
-    texts = [Text(question, context) for question, context in zip(questions, contexts, strict=True)]
+    """What /v1/qa is asked."""
+    sides = wire.side_by_side(request.question, "question", request.context, "context")
+    texts = [Text(question, context) for question, context in zip(*sides, strict=True)]
     options = Options(request.top_k, request.threshold, request.max_answer_chars)
     return texts, options, request.offset_unit
-
-
-def _of_equal_length(first: list[str], field: str, second: list[str], other: str) -> None:
-    if len(first) != len(second):
-        raise BadOption(
-            f"{len(first)} texts at `$.{field}` and {len(second)} at `$.{other}`; as many are expected."
-        )
 
 
 ROUTES: dict[Task, tuple[type[wire.Request], Callable[[Any], Asked]]] = {
@@ -93,7 +83,7 @@ class TaskRoute:
         return await self._answer(call, body, deadline)
 
     async def _answer(self, call: Call, body: bytes, deadline: float) -> Reply:
-        request = wire.decode(self._decoder, body)
+        request = decode(self._decoder, body)
         predictor = self._engine.find(self._task, request.model)
         manifest = predictor.bundle.manifest
         call.model = manifest.name

@@ -1,21 +1,16 @@
-"""The JSON that the four routes take and give: its types, and a clear sentence for bytes that do not fit."""
+"""The JSON that the four routes take and give: its types, and how many texts a field may hold."""
 
 from __future__ import annotations
 
-import codecs
-import re
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
-from server.errors import BadOption, BadRequest, BadText, ServeError, TooMany
+from server.errors import BadOption, BadText, TooMany
 from server.inference.decoding.answers import LONGEST_ANSWER
 from server.inference.values import Entity, Label, Span
 
 MAX_TEXTS = 128
-BOM = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-MOST_CHARS_OF_A_SENTENCE = 300
 
 _OneText = Annotated[
     str, Meta(description="One text, not blank.", extra_json_schema={"minLength": 1, "pattern": r"\S"})
@@ -28,10 +23,14 @@ Texts = _OneText | _ManyTexts
 Model = Annotated[str | None, Meta(description="Name of a model; without it the task's default answers.")]
 TopK = Annotated[
     Annotated[int, Meta(ge=1, le=1000)] | None,
-    Meta(description="At most so many labels or answers, best first."),
+    Meta(description="At most so many, best first; without it the 5 best labels, or 1 answer."),
 ]
 Threshold = Annotated[
-    Annotated[float, Meta(ge=0, le=1)] | None, Meta(description="Leave out what scores below this.")
+    Annotated[float, Meta(ge=0, le=1)] | None,
+    Meta(
+        description="Leave out what scores below this; without it entities and answers are given however low "
+        "their score."
+    ),
 ]
 MaxAnswerChars = Annotated[
     Annotated[int, Meta(ge=1, le=LONGEST_ANSWER)] | None, Meta(description="Longest answer, in characters.")
@@ -57,7 +56,7 @@ class ClassifyRequest(Request):
 
 
 class PairRequest(Request):
-    """Two texts to be compared, or two lists of equal length."""
+    """Two texts to be compared, two lists of equal length, or one string beside a list, serving all of it."""
 
     text: Texts
     text_pair: Texts
@@ -74,7 +73,7 @@ class NerRequest(Request):
 
 
 class QaRequest(Request):
-    """A question with the context that holds its answer; many questions may share one context."""
+    """A question with the context that holds its answer: strings, or lists as for a pair."""
 
     question: Texts
     context: Texts
@@ -159,53 +158,6 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     index: int | None = None
 
 
-Some = TypeVar("Some", bound=Struct)
-_PATH = re.compile(r" - at `(\$[^`]*)`")
-_INDEX = re.compile(r"\[(\d+)\]")
-_OPTIONS = ("$.top_k", "$.threshold", "$.max_answer_chars", "$.offset_unit")
-
-
-def decode(decoder: msgspec.json.Decoder[Some], body: bytes) -> Some:
-    """The body as the decoder's type.
-
-    Raises:
-        BadRequest: Not JSON, not UTF-8, or not of that type; names the JSON path and the item's index.
-        BadOption: An option outside its range.
-    """
-    if not body:
-        raise BadRequest("The body is empty; a JSON object is expected.")
-    if body.startswith(BOM):
-        raise BadRequest("The JSON begins with a byte order mark; send UTF-8 without one.")
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _misfit(str(error)) from None
-    except msgspec.DecodeError as error:
-        raise BadRequest(_sentence(f"The body is not JSON: {error}")) from None
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"The body is not UTF-8: {error.reason}.") from None
-    except RecursionError:
-        raise BadRequest("The body is nested too deeply.") from None
-
-
-def _misfit(message: str) -> ServeError:
-    path = _PATH.search(message)
-    where = path[1] if path else "$"
-    index = _INDEX.search(where)
-    kind = BadOption if where in _OPTIONS else BadRequest
-    said = message if path else f"{message} - at `$`"
-    return kind(_sentence(said.replace(" - at ", " at ")), index=int(index[1]) if index else None)
-
-
-def _sentence(message: str) -> str:
-    """Never longer than a sentence: a field's name may be a megabyte."""
-    message = message.replace("JSON is malformed: ", "").rstrip(".")
-    if len(message) > MOST_CHARS_OF_A_SENTENCE:
-        head, tail = message[: MOST_CHARS_OF_A_SENTENCE // 2], message[-MOST_CHARS_OF_A_SENTENCE // 4 :]
-        message = f"{head} ... {tail}"
-    return f"{message}."
-
-
 def listed(texts: str | list[str], field: str) -> list[str]:
     """The texts of a field as a list; what each may hold is the engine's to say.
 
@@ -220,3 +172,25 @@ def listed(texts: str | list[str], field: str) -> list[str]:
     if len(texts) > MAX_TEXTS:
         raise TooMany(f"{len(texts)} texts at `$.{field}`; at most {MAX_TEXTS} are taken.", index=MAX_TEXTS)
     return texts
+
+
+def side_by_side(
+    first: str | list[str], field: str, second: str | list[str], other: str
+) -> tuple[list[str], list[str]]:
+    """Two fields as lists of equal length: one string beside a list serves all of it.
+
+    Raises:
+        BadText, TooMany: As `listed`.
+        BadOption: Two lists of unequal length.
+    """
+    ones, others = listed(first, field), listed(second, other)
+    if isinstance(first, str):
+        ones = ones * len(others)
+    elif isinstance(second, str):
+        others = others * len(ones)
+    if len(ones) != len(others):
+        raise BadOption(
+            f"{len(ones)} texts at `$.{field}` and {len(others)} at `$.{other}`; two lists must be of equal "
+            "length, and one string beside a list serves all of it."
+        )
+    return ones, others

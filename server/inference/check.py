@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from server.errors import BadText, TooLong
 from server.inference.spans import UNSEEN
 from server.inference.values import Task, Text
 
-PAIRED = frozenset({Task.PAIR, Task.QA})
-"""Tasks of two texts: `Text.second` is needed there and not allowed elsewhere."""
+PAIRED: Mapping[Task, tuple[str, str]] = {
+    Task.PAIR: ("`text`", "`text_pair`"),
+    Task.QA: ("`question`", "`context`"),
+}
+"""Tasks of two texts, by the names that callers know: `Text.second` is needed there, and only there."""
 
 _UNSEEN_KINDS = frozenset({"Cc", "Cf", "Co", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
 
@@ -33,28 +36,34 @@ def check_texts(texts: Sequence[Text], task: Task, max_chars: int) -> None:
         BadText: With the index of the first such text.
         TooLong: With the index of the first such text.
     """
+    good: set[str] = set()  # one text may stand beside many others
     for index, text in enumerate(texts):
-        check_text(text, task, max_chars, index)
+        check_text(text, task, max_chars, index, good)
 
 
-def check_text(text: Text, task: Task, max_chars: int, index: int) -> None:
-    """`check_texts` for the text at position `index`."""
+def check_text(text: Text, task: Task, max_chars: int, index: int, good: set[str] | None = None) -> None:
+    """`check_texts` for the text at position `index`; `good` holds what need not be checked again."""
     if (text.second is not None) is not (task in PAIRED):
         needed = "two texts" if task in PAIRED else "one text"
         raise BadText(f"The task {task} takes {needed} an item.", index=index)
-    _check(text.first, max_chars, index)
-    if text.second is not None:
-        _check(text.second, max_chars, index)
+    good = set() if good is None else good
+    sides = (text.first,) if text.second is None else (text.first, text.second)
+    for name, side in zip(PAIRED.get(task, ("A text",)), sides, strict=True):
+        if side not in good:
+            _check(side, name, max_chars, index)
+            good.add(side)
 
 
-def _check(text: str, max_chars: int, index: int) -> None:
+def _check(text: str, name: str, max_chars: int, index: int) -> None:
     if len(text) > max_chars:
-        raise TooLong(f"A text has {len(text)} characters; at most {max_chars} are taken.", index=index)
-    if not text.isascii() and not _is_unicode(text):
-        raise BadText("A text holds a lone surrogate, which is not a Unicode character.", index=index)
+        raise TooLong(f"{name} has {len(text)} characters; at most {max_chars} are taken.", index=index)
+    if not text.isascii() and not is_unicode(text):
+        raise BadText(
+            f"{name} holds half of a surrogate pair, which is not a Unicode character.", index=index
+        )
     if not _can_be_seen(text):
-        raise BadText("A text is empty or shows nothing but white space.", index=index)
-    _check_expansion(text, max_chars, index)
+        raise BadText(f"{name} is empty or shows nothing but white space.", index=index)
+    _check_expansion(text, name, max_chars, index)
 
 
 def _can_be_seen(text: str) -> bool:
@@ -62,19 +71,20 @@ def _can_be_seen(text: str) -> bool:
     return any(unicodedata.category(char) not in _UNSEEN_KINDS for char in text.strip(UNSEEN))
 
 
-def _check_expansion(text: str, max_chars: int, index: int) -> None:
+def _check_expansion(text: str, name: str, max_chars: int, index: int) -> None:
     """Refuse a text that tokenizers would blow up: normalised (NFKC), one character may become eighteen."""
     if text.isascii() or len(text) * _NFKC_FACTOR <= max_chars * _EXPANSION:
         return
     length = len(unicodedata.normalize("NFKC", text))
     if length > max_chars * _EXPANSION:
         raise TooLong(
-            f"A text has {length} characters once normalised; at most {max_chars * _EXPANSION} are taken.",
+            f"{name} has {length} characters once normalised; at most {max_chars * _EXPANSION} are taken.",
             index=index,
         )
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a string holds no half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -33,8 +33,9 @@ class Encoder:
     def __init__(self, tokenizer: Tokenizer, task: Task, layout: Layout) -> None:
         self._cutter = Cutter(tokenizer)
         self._cut = self._cutter.cut if task is Task.NER else self._cutter.ids
-        # Many questions may come with one context: cut it once.
-        self._cut_context = lru_cache(maxsize=2)(self._cutter.cut)
+        if task in (Task.PAIR, Task.QA):  # one text may stand beside many others: cut it once
+            self._cut = lru_cache(maxsize=2)(self._cut)
+            self._cut_context = lru_cache(maxsize=2)(self._cutter.cut)
         self._layout = layout
         self._prefix, self._middle, self._suffix = (
             np.array(ids, dtype=np.int64) for ids in (layout.prefix, layout.middle, layout.suffix)
@@ -76,7 +77,7 @@ class Encoder:
         return Encoded(text, pieces.offsets, examples)
 
     def _question(self, text: Text) -> Encoded:
-        question, context = self._cutter.ids(text.first), self._cut_context(_second(text))
+        question, context = self._cut(text.first), self._cut_context(_second(text))
         kept = min(len(question.ids), self._room // QUESTION_SHARE)
         head = np.concatenate((self._prefix, question.ids[:kept], self._middle))
         examples = tuple(

@@ -100,17 +100,15 @@ class Engine:
             UnknownModel: No such name, or no model for the task.
             WrongTask: The model does another task.
         """
-        if model is None:
-            for predictor in self.predictors.values():
-                if predictor.task is task:
-                    return predictor
-            raise UnknownModel(f"No model for the task {task} is served.")
-        found = self.predictors.get(model)
-        if found is None:
-            raise UnknownModel(f"No model of that name is served; there are: {', '.join(self.predictors)}.")
-        if found.task is not task:
-            raise WrongTask(f"The model {model} does the task {found.task}, not {task}.")
-        return found
+        for name, predictor in self.predictors.items():
+            if predictor.task is task and model in (None, name):
+                return predictor
+        able = ", ".join(name for name, each in self.predictors.items() if each.task is task) or "none"
+        if other := self.predictors.get(model or ""):
+            raise WrongTask(
+                f"The model {model} does the task {other.task}; for the task {task} there is: {able}."
+            )
+        raise UnknownModel(f"No such model is served; for the task {task} there is: {able}.")
 
     @property
     def ready(self) -> bool:

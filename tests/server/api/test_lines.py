@@ -34,6 +34,9 @@ def test_a_line_is_what_the_route_takes(task, value, text):
     [
         (Task.CLASSIFY, 1, BadRequest),
         (Task.CLASSIFY, " ", BadText),
+        (Task.CLASSIFY, "好\ud83d", BadText),
+        (Task.PAIR, {"text": "a", "text_pair": "\udc00"}, BadText),
+        (Task.PAIR, {"text": "a", "text_pair": ["b"]}, BadRequest),
         (Task.CLASSIFY, {"text": ["a"]}, BadRequest),
         (Task.CLASSIFY, {"text": "a", "top_k": 1}, BadRequest),
         (Task.PAIR, "a", BadRequest),

@@ -72,6 +72,28 @@ def test_qa_lets_many_questions_share_one_context(client):
         assert result["no_answer_score"] is None
 
 
+@pytest.mark.parametrize(
+    ("task", "one", "many", "text", "others"),
+    [
+        ("pair", "text", "text_pair", "今天好", ["同天好", "看球", "今天好" * 30]),
+        ("pair", "text_pair", "text", "今天好", ["同天好", "看球", "今天好" * 30]),
+        ("qa", "question", "context", "去看花", ["我们甲公园乙看花", "甲书乙", "好" * 200 + "甲山乙"]),
+        ("qa", "context", "question", "我们甲公园乙看花", ["去看花", "我", "甲"]),
+    ],
+)
+def test_one_string_beside_a_list_serves_all_of_it(client, task, one, many, text, others):
+    def results(**fields):
+        answer = client.post(f"/v1/{task}", json=fields | {"top_k": 2})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["results"]
+
+    alone = [results(**{one: text, many: other})[0] for other in others]
+    assert one == "context" or alone[0] != alone[-1]
+    assert results(**{one: text, many: others}) == alone
+    assert results(**{one: [text] * len(others), many: others}) == alone
+    assert results(**{one: text, many: others[:1]}) == alone[:1]
+
+
 def test_max_answer_chars_is_obeyed(client):
     body = {"question": "去看花", "context": "我们甲公园乙看花", "max_answer_chars": 1, "top_k": 3}
     (result,) = client.post("/v1/qa", json=body).json()["results"]
@@ -106,7 +128,11 @@ REFUSED = {
     "129 texts": ("classify", {"text": ["a"] * 129}, (422, "too_many_texts"), 128),
     "too long": ("classify", {"text": ["a", "好" * 50_001]}, (413, "text_too_long"), 1),
     "unequal": ("pair", {"text": ["a", "b"], "text_pair": ["a"]}, BAD_OPTION, "2 texts"),
-    "unequal contexts": ("qa", {"question": "a", "context": ["a", "b"]}, BAD_OPTION, "$.context"),
+    "unequal contexts": ("qa", {"question": ["a"], "context": ["a", "b"]}, BAD_OPTION, "$.context"),
+    "a list of one context": ("qa", {"question": ["a", "b"], "context": ["a"]}, BAD_OPTION, "one string"),
+    "no questions": ("qa", {"question": [], "context": "a"}, BAD_TEXT, "$.question"),
+    "no contexts": ("qa", {"question": "a", "context": []}, BAD_TEXT, "$.context"),
+    "129 beside one": ("pair", {"text": "a", "text_pair": ["a"] * 129}, (422, "too_many_texts"), 128),
     "top_k 0": ("classify", {"text": "a", "top_k": 0}, BAD_OPTION, "$.top_k"),
     "top_k true": ("classify", {"text": "a", "top_k": True}, BAD_OPTION, "$.top_k"),
     "threshold 2": ("ner", {"text": "a", "threshold": 2}, BAD_OPTION, "$.threshold"),
@@ -114,6 +140,7 @@ REFUSED = {
     "max_answer_chars": ("qa", {"question": "a", "context": "b", "max_answer_chars": 257}, BAD_OPTION, "256"),
     "option of another route": ("ner", {"text": "a", "top_k": 1}, BAD_REQUEST, "top_k"),
     "bad context": ("qa", {"question": ["a", "b"], "context": ["a", ""]}, BAD_TEXT, 1),
+    "bad context beside one question": ("qa", {"question": "a", "context": ["a", ""]}, BAD_TEXT, 1),
 }
 
 

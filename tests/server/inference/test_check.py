@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import unicodedata
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import BadText, TooLong
-from server.inference.check import check_texts
+from server.inference.check import PAIRED, check_texts
 from server.inference.values import Task, Text
 
 GOOD = Text("好")
@@ -30,6 +31,30 @@ def test_blank_texts_and_lone_surrogates_are_named(bad):
     with pytest.raises(BadText):
         check_texts([Text("好", bad)], Task.QA, 10)
     refused.value.message.encode()  # the sentence itself can be sent
+
+
+@pytest.mark.parametrize(("task", "names"), PAIRED.items())
+def test_of_two_texts_the_bad_one_is_named(task, names):
+    for place, name in enumerate(names):
+        for bad, error in ((" ", BadText), ("\ud83d", BadText), ("好" * 11, TooLong)):
+            sides = ["好", "好"]
+            sides[place] = bad
+            with pytest.raises(error, match=f"^{name} ") as refused:
+                check_texts([Text("好", "好"), Text(*sides)], task, 10)
+            assert refused.value.index == 1
+
+
+def test_a_text_beside_many_others_is_checked_once():
+    shared = "好" * 49_999 + "…"
+
+    def seconds(count: int) -> float:
+        texts = [Text(f"好{number}", shared) for number in range(count)]
+        began = time.perf_counter()
+        check_texts(texts, Task.QA, 50_000)
+        return time.perf_counter() - began
+
+    alone = min(seconds(1) for _ in range(3))
+    assert min(seconds(128) for _ in range(3)) < 20 * alone
 
 
 def test_a_long_text_is_named_and_the_limit_said():

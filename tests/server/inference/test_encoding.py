@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -130,6 +131,22 @@ def test_a_class_needs_the_same_tokens_and_no_characters(kind, text):
     encoded = Encoder(TOKENIZERS[kind], Task.CLASSIFY, layout()).encode(Text(text))
     assert content(encoded) == content(Encoder(TOKENIZERS[kind], Task.NER, layout()).encode(Text(text)))
     assert encoded.offsets.shape == (0, 2)
+
+
+@pytest.mark.parametrize("task", [Task.PAIR, Task.QA])
+@pytest.mark.parametrize("shared", [0, 1])
+def test_a_text_beside_many_others_is_cut_once(task, shared):
+    encoder = Encoder(TOKENIZERS["unigram"], task, layout(max_length=20_000))
+
+    def seconds(count: int, long: str) -> float:
+        sides = [(long, f"好{number}")[:: -1 if shared else 1] for number in range(count)]
+        began = time.perf_counter()
+        for first, second in sides:
+            encoder.encode(Text(first, second))
+        return time.perf_counter() - began
+
+    alone = min(seconds(1, "北京很好" * 2_500 + str(number)) for number in range(3))
+    assert min(seconds(60, "上海很好" * 2_500 + str(number)) for number in range(3)) < 15 * alone
 
 
 def test_a_text_of_which_nothing_is_left_is_one_window():

@@ -64,11 +64,12 @@ def test_models_are_found_by_task_and_name(make_engine):
     engine = make_engine(PLAIN, PLAIN, (Task.NER, kit.gather_graph(Task.NER)))
     assert engine.find(Task.CLASSIFY, None) is engine.predictors["m0"]
     assert engine.find(Task.CLASSIFY, "m1") is engine.predictors["m1"]
-    with pytest.raises(UnknownModel, match="there are: m0, m1, m2"):
+    with pytest.raises(UnknownModel, match=r"for the task classify there is: m0, m1\."):
         engine.find(Task.CLASSIFY, "other")
-    with pytest.raises(UnknownModel):
-        engine.find(Task.QA, None)
-    with pytest.raises(WrongTask, match="does the task ner, not classify"):
+    for name in (None, "other"):
+        with pytest.raises(UnknownModel, match=r"for the task qa there is: none\."):
+            engine.find(Task.QA, name)
+    with pytest.raises(WrongTask, match=r"does the task ner; for the task classify there is: m0, m1\."):
         engine.find(Task.CLASSIFY, "m2")
 
 
