@@ -17,6 +17,7 @@ from models.infer import load_network, logits_of
 from models.job import Job
 from models.layout import encode, layout_of
 from models.quantize import parameters_left, quantized
+from models.table.agreement import agreement
 from models.task_data import exam_of, split_of
 from models.workspace import FLOAT_FILE, INT8_FILE, Config, Trained, fresh_folder, load_trained
 from server.inference.runtime import Session, collate
@@ -28,7 +29,7 @@ REPORT_FILE = "report.json"
 
 
 class Rounded(Struct, frozen=True, kw_only=True):
-    """What rounding to 8 bits did: scores on validation and share of equal choices (0..1), weights left."""
+    """What rounding to 8 bits did: scores and share of equal answers on validation (0..1), weights left."""
 
     validation_float: float
     validation_int8: float
@@ -64,11 +65,10 @@ def quantise(job: Job) -> None:
         path = _saved(graph, folder / INT8_FILE)
         exact = graph_logits(job.folder("export") / FLOAT_FILE, trained.config, exam.ids)
         rough = graph_logits(path, trained.config, exam.ids)
-        same = [np.argmax(a, -1) == np.argmax(b, -1) for a, b in zip(exact, rough, strict=True)]
         report = Rounded(
             validation_float=exam.score(exact),
             validation_int8=exam.score(rough),
-            agreement=float(np.concatenate([np.atleast_1d(each) for each in same]).mean()),
+            agreement=agreement(exam.answers(exact), exam.answers(rough)),
             worst_layer_error=max(site.error for site in sites.values()),
             parameters=parameters_left(trained.config.shape, sites),
         )

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from models.errors import MakeError
 from models.recipe import Recipe, read_recipe, recipe_names
+from models.stamp import read_stamp, settings_of
 from models.workspace import Trained, load_trained
 from server.inference.manifest import MANIFEST_FILE, Manifest
 
@@ -27,22 +28,33 @@ class Made:
     @property
     def stages(self) -> list[str]:
         """The finished stages, up to the first that is not: what lies behind that is another recipe's."""
-        return list(takewhile(lambda stage: (self.folder / stage).is_dir(), self.recipe.stages))
+        return list(takewhile(self._finished, self.recipe.stages))
 
     @property
     def trained(self) -> Trained | None:
         """The network that this recipe trains, if it is done."""
-        folder = self.folder / self.recipe.networks[-1]
-        return load_trained(folder) if folder.is_dir() else None
+        last = self.recipe.networks[-1]
+        return load_trained(self.folder / last) if last in self.stages else None
+
+    @property
+    def minutes(self) -> float | None:
+        """Of all stages that trained; None where one is not finished."""
+        if not self.stages or self.trained is None:
+            return None
+        records = [load_trained(self.folder / stage).record for stage in self.recipe.trainings]
+        return sum(epoch.seconds for record in records for epoch in record.epochs) / 60
 
     @property
     def manifest(self) -> Manifest | None:
         """Of the evaluated bundle, if it is this recipe's: two recipes may share a folder."""
-        path = self.folder / "evaluate" / "bundle" / MANIFEST_FILE
-        if not path.is_file():
+        if "evaluate" not in self.stages:
             return None
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-        return manifest if manifest.lineage.recipe == self.recipe.name else None
+        path = self.folder / "evaluate" / "bundle" / MANIFEST_FILE
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+
+    def _finished(self, stage: str) -> bool:
+        stamp = read_stamp(self.folder / stage)
+        return stamp is not None and stamp.settings == settings_of(self.recipe, stage)
 
 
 def made_of(name: str, work: Path) -> Made:
@@ -99,7 +111,7 @@ def _figures(made: Made) -> dict[str, str]:
         record = made.trained.record
         found["validation"] = f"{record.best:.4f} ({record.validation_rows} rows)"
         found["parameters"] = f"{made.trained.config.shape.parameters:,}"
-        found["minutes of training"] = f"{sum(epoch.seconds for epoch in record.epochs) / 60:.0f}"
+        found["minutes of training"] = f"{made.minutes:.0f}"
     if made.manifest:
         found["bytes"] = f"{sum(file.bytes for file in made.manifest.files):,}"
         widest = zip(made.manifest.cost.widths, made.manifest.cost.seconds[0], strict=True)

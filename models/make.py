@@ -27,10 +27,12 @@ from models.data.texts import check_texts
 from models.errors import MakeError
 from models.job import Job
 from models.recipe import read_recipe
-from models.task_data import split_of
-from models.tasks import TASKS
-from models.teachers import teacher_of
-from models.workspace import commit_here
+from models.sections import Imitation
+from models.shape import Shape
+from models.stamp import holds, leave_stamp, withdraw_stamp
+from models.task_data import check_labels, official_of, split_of
+from models.teachers import check_held_out, teacher_of
+from models.workspace import alone, commit_here
 
 STAGES: Mapping[str, Callable[[Job], object]] = {
     "base": start.run,
@@ -51,7 +53,7 @@ STAGES: Mapping[str, Callable[[Job], object]] = {
 
 
 def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = "", last: str = "") -> None:
-    """Run the stages from `first` (or the first unfinished one) until `last`."""
+    """Run the stages until `last` that are not done: from `first` on all, and all that stand on another."""
     if not data.is_dir():
         raise MakeError(f"{data} is not a folder.")
     read, digest = read_recipe(recipe)
@@ -61,30 +63,46 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
             raise MakeError(f'Recipe "{read.name}" has no stage "{name}"; it has {", ".join(stages)}.')
     job = Job(read, digest, commit_here(), data, work, console)
     check(job)
-    again = False
-    for name in stages:
-        again = again or name == first
-        if not again and job.folder(name).exists():
-            console.print(f"{name}: done before, kept")
-        else:
-            console.print(f"{name}: begins")
-            STAGES[name](job)
-            for left in job.folder("checkpoints").glob(f"{name}-*"):  # a run that has ended has no use for it
-                shutil.rmtree(left)
-            again = True  # what stands on an older result of this stage is out of date
-        if name == last:
-            break
+    with alone(work / read.work):
+        for name in stages[stages.index(first) :] if first else ():
+            withdraw_stamp(job, name)
+        for name in stages[: stages.index(last) + 1 if last else None]:
+            _make_stage(job, name)
+
+
+def _make_stage(job: Job, name: str) -> None:
+    if holds(job, name):
+        job.console.print(f"{name}: done before, kept")
+        return
+    there = job.folder(name).exists()
+    job.console.print(f"{name}: begins anew, what is there is out of date" if there else f"{name}: begins")
+    STAGES[name](job)
+    leave_stamp(job, name)
+    for left in job.folder("checkpoints").glob(f"{name}-*"):  # a run that has ended has no use for it
+        shutil.rmtree(left)
 
 
 def check(job: Job) -> None:
-    """Read all data that the recipe names, and its teacher: MakeError now rather than after hours."""
+    """Read all that the recipe names: MakeError now rather than after hours."""
     recipe = job.recipe
     texts = [recipe.vocabulary.texts, recipe.rehearse.questions if recipe.rehearse else {}]
     texts += [each.texts for each in (recipe.pretrain, recipe.imitate, recipe.distil) if each]
     for name in dict.fromkeys(name for each in texts for name in each):
         check_texts(job.data, name)
-    split_of(job)
-    library, name = TASKS[job.recipe.task].library, job.recipe.data.set
-    library.read(job.data, name, library.official(job.data, name))
+    split = split_of(job)
+    check_labels(recipe, *official_of(job))
+    base = start.checked_base(job)
+    if recipe.pretrain and recipe.pretrain.imitate:
+        _check_layers("pretrain", recipe.pretrain.imitate, base.shape)
     for name in recipe.teachers:
-        teacher_of(job, name)
+        check_held_out(job, teacher_of(job, name), split)
+    if recipe.imitate:
+        shape = teacher_of(job, recipe.imitate.teacher).config.shape
+        _check_layers("imitate", recipe.imitate.imitate, shape)
+
+
+def _check_layers(stage: str, imitation: Imitation, shape: Shape) -> None:
+    if max(imitation.layers) >= shape.layers:
+        raise MakeError(
+            f"[{stage}] imitates layers {list(imitation.layers)}; there are 0 to {shape.layers - 1}."
+        )

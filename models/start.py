@@ -22,9 +22,7 @@ from server.inference.manifest import LabelName
 
 def run(job: Job) -> Trained:
     """Cut, choose and save; a head that the base has not is small random numbers from the recipe's seed."""
-    base = open_base(job.recipe.base)
-    _check_layers(job, base)
-    _check_held_out(job, base)
+    base = checked_base(job)
     vocabulary = _vocabulary(job, base)
     shape = _shape(job, vocabulary, base)
     if job.recipe.prune:  # said now rather than after hours of training
@@ -45,6 +43,14 @@ def run(job: Job) -> Trained:
     )
     weights = _weights(job, base, vocabulary, shape)
     return save_trained(job.folder("base"), config, record, weights, vocabulary.tokenizer)
+
+
+def checked_base(job: Job) -> Base:
+    """The recipe's base; MakeError where it is missing, too small, or knows the rows held out."""
+    base = open_base(job.recipe.base)
+    _check_layers(job, base)
+    _check_held_out(job, base)
+    return base
 
 
 def _check_layers(job: Job, base: Base) -> None:

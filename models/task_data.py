@@ -119,8 +119,20 @@ def official_rows(job: Job) -> list[Row]:
     return [row for split in splits for row in library.read(job.data, name, split)[0]]
 
 
+def official_of(job: Job) -> tuple[list[Any], DataFile]:
+    """The rows that the recipe's set is measured on, and their file."""
+    library, name = TASKS[job.recipe.task].library, job.recipe.data.set
+    return library.read(job.data, name, library.official(job.data, name))
+
+
 def _usable(recipe: Recipe, rows: Sequence[Any], file: DataFile) -> list[Any]:
     """Rows without repeats that can be learnt; MakeError for a label that the recipe does not name."""
+    check_labels(recipe, rows, file)
+    return without_repeats(row for row in rows if TASKS[recipe.task].learnable(row))
+
+
+def check_labels(recipe: Recipe, rows: Sequence[Any], file: DataFile) -> None:
+    """MakeError for a row of `file` with a label that the recipe does not name."""
     task, labels = TASKS[recipe.task], list(recipe.labels)
     for number, row in enumerate(rows, 1):
         unknown = [label for label in task.labels(row) if label not in labels]
@@ -129,7 +141,6 @@ def _usable(recipe: Recipe, rows: Sequence[Any], file: DataFile) -> list[Any]:
                 f'{file.path}, row {number}: the label "{unknown[0]}" is none that the recipe names '
                 f"({', '.join(labels)})."
             )
-    return without_repeats(row for row in rows if task.learnable(row))
 
 
 def _digest(file: DataFile, rows: int) -> DataDigest:

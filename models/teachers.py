@@ -58,12 +58,7 @@ def fitting_teacher(job: Job, name: str, start: Trained, split: Split, *, inside
     `inside` where it is followed token by token, as it always is for tags and spans.
     """
     teacher = teacher_of(job, name)
-    mine, other = (job.recipe.seed, len(split.validation), split.files[0].sha256), teacher.record
-    if mine != (other.seed, other.validation_rows, other.data[0].sha256):
-        raise MakeError(
-            f'The teacher "{name}" held out other rows than the student: its data, seed and '
-            "validation count must be the same, or validation would be known to it."
-        )
+    check_held_out(job, teacher, split)
     alike = start.tokenizer().to_str() == teacher.tokenizer().to_str()
     same_windows = start.config.shape.positions == teacher.config.shape.positions
     if (inside or start.config.shape.head != "classify") and not (alike and same_windows):
@@ -72,6 +67,16 @@ def fitting_teacher(job: Job, name: str, start: Trained, split: Split, *, inside
             "the same."
         )
     return teacher
+
+
+def check_held_out(job: Job, teacher: Trained, split: Split) -> None:
+    """MakeError where the teacher has learnt rows that `split` holds out."""
+    mine, other = (job.recipe.seed, len(split.validation), split.files[0].sha256), teacher.record
+    if mine != (other.seed, other.validation_rows, other.data[0].sha256):
+        raise MakeError(
+            f"The teacher in {teacher.folder.parent} held out other rows than the student: its data, seed "
+            "and validation count must be the same, or validation would be known to it."
+        )
 
 
 def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Said]:

@@ -6,6 +6,7 @@ whole or not at all. Needs no torch.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -127,10 +128,26 @@ def fresh_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One making at a time in `folder`; MakeError where another is at work there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MakeError(f"Another making is at work in {folder}; wait for its end or end it.") from None
+        yield
+
+
 def save_trained(
     folder: Path, config: Config, record: Record, weights: Weights, tokenizer: Tokenizer
 ) -> Trained:
-    """Write a stage's result; what stood at `folder` is replaced in one step at the end."""
+    """Write a stage's result; what stood at `folder` is replaced in one step at the end.
+
+    Looks that its predecessor had at an official split stay on the record: whoever retrains knows them.
+    """
+    record = msgspec.structs.replace(record, looks=(*_looks_at(folder), *record.looks))
     from safetensors.numpy import save_file  # noqa: PLC0415 - the base installation packs without it
 
     with fresh_folder(folder) as fresh:
@@ -139,6 +156,13 @@ def save_trained(
         _write_json(fresh / "config.json", config)
         _write_json(fresh / "record.json", record)
     return Trained(folder, config, record)
+
+
+def _looks_at(folder: Path) -> tuple[Look, ...]:
+    try:
+        return load_trained(folder).record.looks
+    except MakeError:
+        return ()
 
 
 def load_trained(folder: Path) -> Trained:

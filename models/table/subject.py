@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.errors import MakeError
 from models.made import Made, made_of
 from models.recipe import Recipe
-from models.workspace import FLOAT_FILE, Trained, load_trained
+from models.workspace import FLOAT_FILE, Trained
 from server.inference.bundle import Bundle, load_bundle
 from server.inference.manifest import MANIFEST_FILE
 
@@ -49,7 +48,7 @@ def of_recipe(name: str, work: Path) -> Subject:
         trained=trained,
         bundle=bundle,
         graph=_graph(made) if bundle else None,
-        minutes=_minutes(made),
+        minutes=made.minutes,
         notes=() if bundle else ("it has no bundle here: int8, its speed and its bytes are not known.",),
     )
 
@@ -76,7 +75,7 @@ def of_bundle(folder: Path, work: Path, known: Mapping[str, str]) -> Subject:
         note = f"the network of {lineage.made} is not in the work folder: fp32 and minutes are not known."
         return Subject(name, made.recipe, bundle=bundle, notes=(note,))
     graph = _graph(made) if _own_bundle(made, trained) else None
-    return Subject(name, made.recipe, trained, bundle, graph, _minutes(made))
+    return Subject(name, made.recipe, trained, bundle, graph, made.minutes)
 
 
 def _own_bundle(made: Made, trained: Trained) -> Bundle | None:
@@ -95,12 +94,3 @@ def _own_bundle(made: Made, trained: Trained) -> Bundle | None:
 def _graph(made: Made) -> Path | None:
     path = made.folder / "export" / FLOAT_FILE
     return path if path.is_file() else None
-
-
-def _minutes(made: Made) -> float | None:
-    """Of all stages that trained; None where the record of one is gone."""
-    try:
-        records = [load_trained(made.folder / stage).record for stage in made.recipe.trainings]
-    except MakeError:
-        return None
-    return sum(epoch.seconds for record in records for epoch in record.epochs) / 60

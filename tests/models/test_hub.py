@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
@@ -15,7 +16,7 @@ pytest.importorskip("onnx")
 
 from models.base import open_base  # noqa: E402
 from models.errors import MakeError  # noqa: E402
-from models.graphs import graph_logits  # noqa: E402
+from models.graphs import REPORT_FILE, Rounded, graph_logits  # noqa: E402
 from models.infer import load_network, logits_of, padded  # noqa: E402
 from models.make import make  # noqa: E402
 from models.workspace import FLOAT_FILE, INT8_FILE, load_trained  # noqa: E402
@@ -126,6 +127,8 @@ def test_from_another_architecture_to_a_bundle_that_answers(hub, family, task, t
     (rough,) = graph_logits(work / "quantise" / INT8_FILE, trained.config, ids)
     np.testing.assert_allclose(exact, here, atol=1e-4)
     assert (np.argmax(rough, -1) == np.argmax(exact, -1)).mean() > 0.85
+    report = msgspec.json.decode((work / "quantise" / REPORT_FILE).read_bytes(), type=Rounded)
+    assert report.agreement >= 0.98, "of the answers on validation"
     if family == "albert":
         assert trained.config.shape.parameters == sum(map(np.size, trained.weights().values()))
         assert (work / "export" / FLOAT_FILE).stat().st_size < 5 * trained.config.shape.parameters
