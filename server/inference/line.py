@@ -87,7 +87,7 @@ class Line:
         """
         with self._changed:
             self._refuse_shut()
-            self._room.refuse_early(lane)
+            self._room.refuse_early(lane, self._clock())
 
     def refuse_great(self, job: Job, texts: int) -> None:
         """Refuse a job that is too much already while its tickets are still being written.

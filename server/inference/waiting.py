@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.errors import Expired, ModelFailed, ServeError
 from server.inference.admission import (
@@ -19,6 +19,7 @@ from server.inference.admission import (
 )
 from server.inference.batching import Lane, Queues, in_rounds, last_round, plan
 from server.inference.job import Job, Logits, Waiting
+from server.inference.pace import Pace
 from server.inference.probe import Probe
 
 
@@ -54,13 +55,14 @@ class WaitingRoom:
         self._running: dict[int, Run] = {}
         self._singles_in_a_row = 0
         self._round = 0
+        self._pace = Pace()
 
     def __len__(self) -> int:
         return len(self._queues)
 
-    def refuse_early(self, lane: Lane) -> None:
+    def refuse_early(self, lane: Lane, now: float) -> None:
         """Raise Overloaded if not even one ticket fits into `lane`."""
-        refuse_full(self._backlog(lane, self._round + 1), self._limits)
+        refuse_full(self._backlog(lane, self._round + 1, now), self._limits)
 
     def refuse_great(self, job: Job, texts: int, now: float) -> None:
         """Refuse a job of `texts` that is too much already, even for an empty line; it may still grow.
@@ -71,14 +73,14 @@ class WaitingRoom:
         """
         seconds = job.seconds / self._threads
         refuse_great(len(job.tickets), seconds, texts, self._limits)
-        refuse_hopeless(seconds, job.tickets[0].deadline - now)
+        refuse_hopeless(seconds * self._pace.at(now), job.tickets[0].deadline - now)
 
     def refuse(self, job: Job, now: float) -> None:
         """Raise Expired if even an empty line would be too slow, Overloaded if the job does not fit now."""
         first = job.tickets[0]
-        seconds = seconds_of(job.tickets, self._threads)
+        seconds = seconds_of(job.tickets, self._threads) * self._pace.at(now)
         refuse_hopeless(seconds, first.deadline - now)
-        backlog = self._backlog(first.lane, last_round(job.seconds, self._round + 1))
+        backlog = self._backlog(first.lane, last_round(job.seconds, self._round + 1), now)
         refuse_full(backlog, self._limits, len(job.tickets))
         refuse_late(backlog, seconds, first.deadline - now)
 
@@ -107,6 +109,7 @@ class WaitingRoom:
     def finish(self, run: Run, rows: Iterable[Logits | ModelFailed], began: float, took: float) -> list[Job]:
         """Hand out what came of a batch; the jobs that are over now."""
         self._running.pop(run.worker, None)
+        self._pace.ran(run.predicted, took, began + took)
         touched = Counter(ticket.job for ticket in run.tickets if not ticket.job.over)
         for job, own in touched.items():
             job.spent(began - job.tickets[0].arrived, took * own / len(run.tickets))
@@ -138,9 +141,10 @@ class WaitingRoom:
             jobs |= {ticket.job: None for ticket in run.tickets}
         return self.seal(jobs, error, reason)
 
-    def _backlog(self, lane: Lane, last: int) -> Backlog:
+    def _backlog(self, lane: Lane, last: int, now: float) -> Backlog:
         running = sum(run.predicted for run in self._running.values())
-        return backlog_of(self._queues, lane, running, self._threads, (self._round, last))
+        found = backlog_of(self._queues, lane, running, self._threads, (self._round, last))
+        return replace(found, seconds=found.seconds * self._pace.at(now))
 
     def _bind(self, tickets: tuple[Waiting, ...], worker: int) -> Run:
         first = tickets[0]
