@@ -25,13 +25,28 @@ def speed(root: Path) -> str:
     found = [
         read for path in root.glob("docs/results/*.json") if (read := comparison_in(path)) and read.complete
     ]
-    blocks = []
+    blocks: list[str] = []
     for kind in (results.COMPARE, results.PEERS):
         of_kind = [result for result in found if result.kind == kind]
         newest = max(of_kind, key=lambda result: result.made, default=None)
         if newest is not None:
-            blocks.append(one_result(newest))
+            blocks += filter(None, (one_result(newest), replaced(root, newest)))
     return "\n".join(blocks)
+
+
+def replaced(root: Path, result: results.Result) -> str:
+    """Which of the bundles measured have given way to others since; empty if none has."""
+    shipped = {manifest.name: manifest.version for manifest in manifests(root)}
+    sides = [comparison.sides[0] for comparison in result.comparisons]
+    names = [side.name for side in sides if shipped.get(side.name, side.version) != side.version]
+    listed = ", ".join(dict.fromkeys(names))
+    return f"Since then these bundles were made anew, with other weights: {listed}.\n" if listed else ""
+
+
+def manifests(root: Path) -> list[Manifest]:
+    """Of the bundles that ship."""
+    paths = sorted(root.glob(f"models/zoo/*/{MANIFEST_FILE}"))
+    return [msgspec.json.decode(path.read_bytes(), type=Manifest) for path in paths]
 
 
 def comparison_in(path: Path) -> results.Result | None:
@@ -113,9 +128,8 @@ def figures_of(
 def quality(root: Path) -> str:
     """What the bundles that ship can do, a line a measured score."""
     rows = []
-    for path in sorted(root.glob(f"models/zoo/*/{MANIFEST_FILE}")):
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-        name, size = f"[{manifest.name}](models/zoo/{path.parent.name})", f"{manifest.parameters / 1e6:.1f}"
+    for manifest in manifests(root):
+        name, size = f"[{manifest.name}](models/zoo/{manifest.name})", f"{manifest.parameters / 1e6:.1f}"
         rows += [[name, manifest.title, size, *one_score(q), manifest.terms.name] for q in manifest.quality]
     head = "model|does|parameters, M|measured|on|score|95 %|baseline|published|terms of the weights"
     return table(head, rows) if rows else ""
