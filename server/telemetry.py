@@ -26,7 +26,7 @@ SECONDS = (
 )
 ROWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 RATIO = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
-REASONS = ("overloaded", "expired", "cancelled", "shutting_down")
+REASONS = ("overloaded", "too_much", "expired", "cancelled", "shutting_down")
 
 
 def _codes(kind: type[errors.ServeError]) -> set[str]:

@@ -12,8 +12,8 @@ SOONEST_RETRY_SECONDS = 0.01
 
 SHED_FOR: Mapping[type[BaseException], str] = {
     Overloaded: "overloaded",
-    TooMany: "overloaded",
-    TooLong: "overloaded",
+    TooMany: "too_much",
+    TooLong: "too_much",
     Expired: "expired",
     ShuttingDown: "shutting_down",
 }

@@ -17,7 +17,7 @@ class Probe(Protocol):
         """One ticket left the line after `seconds`, to be run."""
 
     def shed(self, model: str, reason: str) -> None:
-        """One ticket was not run: overloaded, expired, cancelled or shutting_down."""
+        """One ticket was not run: overloaded, too_much, expired, cancelled or shutting_down."""
 
     def depth(self, model: str, tickets: int, cost_seconds: float) -> None:
         """The line of `model` now holds so many tickets of so much predicted work."""

@@ -189,7 +189,7 @@ def test_what_is_too_much_is_not_read_to_its_end(make_engine, count, limits, err
         ask(engine, [Text("好" * 2000)] * count)
     alone = len(engine.predictors["m0"].encode(Text("好" * 2000)).examples)
     assert f" {alone} windows or more" in refused.value.message
-    assert counts.shed_for == {"overloaded": count}
+    assert counts.shed_for == {"too_much": count}
 
 
 def test_a_deadline_that_passes_while_texts_are_read_ends_the_reading_and_is_told(make_engine):
