@@ -59,7 +59,7 @@ class Stored:
     data: NDArray[np.uint8]
 
     def floats(self, *shape: int) -> Floats:
-        """All its numbers, in `shape`."""
+        """All its numbers, float32 [*shape]; one size may be -1."""
         flat = dequantised(self.data) if self.blocks else self.data.view("<f4").astype(np.float32)
         return flat.reshape(shape)
 
@@ -86,13 +86,16 @@ class Base(Protocol):
     def seed(self) -> int | None: ...  # noqa: D102
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
-        """The embedding of the words `ids` and the first `positions` places, by the network's names."""
+        """The embedding of the words `ids` and the first `positions` places, by the network's names.
+
+        Shapes are those of `models.network`, here and in `layer` and `head`.
+        """
 
     def layer(self, index: int) -> dict[str, Floats]:
         """Weights of layer `index` (from 0) by the network's names within a layer."""
 
     def head(self, outputs: Sequence[str], shape: Shape) -> dict[str, Floats]:
-        """The head, where the base has learnt just these outputs in such a network; else nothing."""
+        """The head, where the base has learnt just these outputs in such a network; else an empty dict."""
 
 
 class Pretrained:
@@ -102,7 +105,7 @@ class Pretrained:
     seed: int | None = None
 
     def head(self, outputs: Sequence[str], shape: Shape) -> dict[str, Floats]:
-        """None."""
+        """Always an empty dict."""
         return {}
 
 
@@ -123,7 +126,7 @@ class E5Base(Pretrained):
         return dequantised(table[np.asarray(ids)].reshape(-1)).reshape(len(ids), self.shape.hidden)
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
-        """The embedding of the words `ids` and the first `positions` places, by the network's names."""
+        """See `Base.embedding`."""
         hidden = self.shape.hidden
         place = self.tensors["emb.pos"].floats(-1, hidden)[:positions]
         return {
@@ -134,7 +137,7 @@ class E5Base(Pretrained):
         }
 
     def layer(self, index: int) -> dict[str, Floats]:
-        """Weights of layer `index` (from 0) by the network's names within a layer."""
+        """See `Base.layer`."""
         hidden = self.shape.hidden
 
         def get(name: str, *shape: int) -> Floats:
@@ -158,7 +161,10 @@ class E5Base(Pretrained):
 
 
 def dequantised(blocks: NDArray[np.uint8]) -> Floats:
-    """Numbers of 4-bit blocks: an fp16 scale, then 16 bytes, byte j with number j low and j + 16 high."""
+    """Numbers [blocks * 32] of 4-bit blocks of 18 bytes, in an array of any shape.
+
+    A block is an fp16 scale, then 16 bytes, byte j with number j low and j + 16 high; 8 stands for 0.
+    """
     rows = blocks.reshape(-1, BLOCK_BYTES)
     scale = rows[:, :2].copy().view("<f2").astype(np.float32)
     packed = rows[:, 2:]

@@ -35,21 +35,21 @@ class BundleBase:
     seed: int
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
-        """The embedding of the words `ids` and the first `positions` places, by the network's names."""
+        """See `models.base.Base.embedding`."""
         weights = {name: value for name, value in self.weights.items() if name.startswith("embed.")}
         weights["embed.word"] = weights["embed.word"][list(ids)]
         weights["embed.position"] = weights["embed.position"][:positions]
         return weights
 
     def layer(self, index: int) -> dict[str, Floats]:
-        """Weights of layer `index` (from 0) by the network's names within a layer."""
+        """See `models.base.Base.layer`."""
         mark = f"layers.{index}."
         return {
             name.removeprefix(mark): value for name, value in self.weights.items() if name.startswith(mark)
         }
 
     def head(self, outputs: Sequence[str], shape: Shape) -> dict[str, Floats]:
-        """The head, where the bundle has learnt just these outputs in such a network; else nothing."""
+        """See `models.base.Base.head`."""
         own = self.shape
         same = (own.head, own.pooling, own.activation) == (shape.head, shape.pooling, shape.activation)
         if not same or self.outputs != tuple(outputs):

@@ -31,7 +31,7 @@ from server.inference.values import Text
 
 
 class Pupil(Fitting):
-    """Learns a teacher's choices, and targets where there are any."""
+    """Learns a teacher's choices, and targets where there are any; `said` is what `mean_said` gives."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Pupil(Fitting):
         self.said, self.section = said, section
 
     def loss(self, rows: Sequence[int]) -> Tensor:
-        """The teacher's share and the targets' share, by the recipe's weights."""
+        """The teacher's share and the targets' share, by the recipe's weights: a scalar with gradient."""
         choices, targets = self.choices(rows)
         teacher = said_choices(self.head, [self.said[row] for row in rows])
         hard = self.section.hard
@@ -100,12 +100,15 @@ def _with_raw(examples: Examples, start: Trained, raw: Sequence[Text]) -> Exampl
 
 
 def mean_said(said: Sequence[Sequence[NDArray[np.float32]]]) -> list[NDArray[np.float32]]:
-    """The mean over teachers of the logits that each gives to each window."""
+    """The mean over teachers of the logits that each gives a window, [outputs] or [length, outputs]."""
     return [np.mean(logits, axis=0) for logits in zip(*said, strict=True)]
 
 
 def of_windows(config: Config, examples: Examples, said: Sequence[Said]) -> list[NDArray[np.float32]]:
-    """What the teacher says of each of the student's windows; of classes the mean over its own windows."""
+    """What the teacher `said` of texts, for each of the student's windows: [outputs] or [length, outputs].
+
+    Of classes it is the mean over the teacher's own windows of the text.
+    """
     if config.shape.head == "classify":
         means = [np.mean(windows, axis=0) for windows in said]
         return [mean for mean, count in zip(means, examples.windows, strict=True) for _ in range(count)]

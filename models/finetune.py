@@ -37,13 +37,13 @@ class Fitting:
         return [len(ids) for ids in self.examples.ids]
 
     def choices(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """The network's choices for these rows, and what they should be."""
+        """Logits [choices, options] of these rows, and the right options [choices] or NO_LABEL."""
         ids, mask = padded([self.examples.ids[row] for row in rows], self.pad)
         targets = targets_of([self.examples.targets[row] for row in rows])
         return choices_of(self.head, self.network(ids, mask).float(), mask), targets
 
     def loss(self, rows: Sequence[int]) -> Tensor:
-        """Mean cross-entropy of these rows."""
+        """Mean cross-entropy of these rows' choices, in nats: a scalar with gradient."""
         return hard_loss(*self.choices(rows), self.smoothing)
 
     def score(self, network: nn.Module) -> float:

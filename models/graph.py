@@ -26,7 +26,7 @@ class GraphBuilder:
         self._count = 0
 
     def constant(self, value: NDArray[np.generic] | np.generic) -> str:
-        """Name of an initializer holding `value`."""
+        """Name of an initializer holding `value`, of its shape and type."""
         array = np.ascontiguousarray(value).reshape(np.shape(value))
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:

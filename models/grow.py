@@ -48,7 +48,7 @@ def widened_shape(shape: Shape, times: int) -> Shape:
 
 
 def widened(shape: Shape, weights: Weights, times: int) -> dict[str, Floats]:
-    """Weights of the wider network, whose logits are those of the narrow one but for rounding."""
+    """Weights of `widened_shape`, shaped as in `models.network`; the logits stay but for rounding."""
     return {name: _wide(shape, name, value, times) for name, value in weights.items()}
 
 

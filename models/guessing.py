@@ -64,7 +64,7 @@ def masked_loss(logits: Tensor, words: Tensor) -> Tensor:
 
 
 def replaced(ids: Tensor, wanted: Tensor, logits: Tensor) -> Tensor:
-    """`ids` with a word drawn by the generator's logits [tokens, vocab] in each `wanted` place."""
+    """`ids` [rows, width], in each `wanted` place a word drawn by the generator's logits [tokens, vocab]."""
     found = ids.clone()
     if len(logits):
         found[wanted] = torch.multinomial(torch.softmax(logits.detach(), -1), 1)[:, 0]

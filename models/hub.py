@@ -111,7 +111,7 @@ class HubBase(Pretrained):
     middle: int = 1
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
-        """The embedding of the words `ids` and the first `positions` places; type 0 and task 0 folded in."""
+        """See `models.base.Base.embedding`; type 0 and task 0 folded in. MakeError if weights are missing."""
         nothing = np.zeros((1, 1), np.float32)
         types = self.tensors.get("embeddings.token_type_embeddings.weight", nothing)
         tasks = self.tensors.get("embeddings.task_type_embeddings.weight", nothing)
@@ -130,7 +130,7 @@ class HubBase(Pretrained):
         return {name: np.ascontiguousarray(value) for name, value in weights.items()}
 
     def layer(self, index: int) -> dict[str, Floats]:
-        """Weights of layer `index` (from 0) by the network's names within a layer."""
+        """See `models.base.Base.layer`. MakeError if weights are missing."""
         prefix, parts = self.family.layer.format(index), dict(self.family.parts)
         three = [parts.pop(name) for name in ("query", "key", "value")]
         weights = {}

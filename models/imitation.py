@@ -75,7 +75,7 @@ class Imitator:
         return [len(row) for row in self.rows]
 
     def loss(self, rows: Sequence[int]) -> Tensor:
-        """The terms, added up by their weights."""
+        """The terms of these rows, added up by their weights: a scalar with gradient."""
         return self._loss(cast(Encoder, self.network), [self.rows[row] for row in rows])
 
     @torch.inference_mode()

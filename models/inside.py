@@ -1,7 +1,7 @@
 """The inside of a network at work, and losses between a student's and a teacher's, as pure functions.
 
-All are means over real tokens (or pairs of them), scalars with gradient. Widths may differ where `fit` leads
-from the student's to the teacher's; the number of heads must be equal.
+All are means over real tokens (or pairs of them), where `mask` [rows, width] is 1: scalars with gradient.
+Widths may differ where `fit` leads from the student's to the teacher's; the number of heads must be equal.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def inside_of(network: Encoder, ids: Tensor, mask: Tensor, *, attention: bool) -
 
 
 def imitation_loss(section: Imitation, student: Inside, teacher: Inside, mask: Tensor, fit: Fit) -> Tensor:
-    """The recipe's terms by their weights, layer by layer as it maps them."""
+    """The recipe's terms by their weights, layer by layer as it maps them; `mask` is [rows, width]."""
     above = [layer + 1 for layer in section.layers]
     mapped = list(zip(student.states[1:], [teacher.states[layer] for layer in above], strict=True))
     terms: dict[str, Callable[[], Tensor]] = {
@@ -81,7 +81,10 @@ def attention_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
 
 
 def relation_loss(student: Inside, teacher: Inside, mask: Tensor) -> Tensor:
-    """Divergence of the last layer's attention, and of its values' likeness (MiniLM: arXiv 2002.10957)."""
+    """Divergence of the last layer's attention, and of its values' likeness (MiniLM: arXiv 2002.10957).
+
+    Two KL(teacher || student) in nats, each of [rows, heads, width, width], added up.
+    """
     attention = _divergence(student.scores[-1], teacher.scores[-1], mask)
     return attention + _divergence(_likeness(student.value), _likeness(teacher.value), mask)
 

@@ -24,7 +24,7 @@ def choices_of(head: Head, logits: Tensor, mask: Tensor) -> Tensor:
     """Logits [rows, labels] or [rows, width, outputs] as choices [choices, options].
 
     For `tokens` a choice is a real token and an option a tag; for `spans` each row gives two choices, of
-    start and end, whose options are the places [width].
+    start and end, whose options are the places [width]. `mask` [rows, width] is 1 where a token stands.
     """
     if head == "classify":
         return logits
@@ -47,12 +47,15 @@ def said_choices(head: Head, logits: Sequence[NDArray[np.float32]]) -> Tensor:
 
 
 def targets_of(targets: Sequence[Sequence[int]]) -> Tensor:
-    """The options to be chosen, in the order of `choices_of`: one a row, one a token, or start and end."""
+    """The right options [choices], in the order of `choices_of`: one a row, one a token, or start and end."""
     return torch.tensor([option for target in targets for option in target])
 
 
 def hard_loss(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy of `logits` [choices, options] over those whose target is not NO_LABEL; 0 without any."""
+    """Cross-entropy of `logits` [choices, options] over those whose target is not NO_LABEL; 0 without any.
+
+    In nats. `targets` are [choices]; `smoothing` (0..1) is the share that all options have alike.
+    """
     count = (targets != NO_LABEL).sum().clamp(min=1)
     summed = F.cross_entropy(
         logits, targets, ignore_index=NO_LABEL, reduction="sum", label_smoothing=smoothing

@@ -34,7 +34,7 @@ class Observed:
 
 
 def observe(shape: Shape, weights: Weights, texts: Sequence[NDArray[np.int64]]) -> dict[str, Observed]:
-    """Inputs of every dense layer over the texts' ids, each unpadded; shared layers have theirs together.
+    """Inputs of every dense layer over the texts' ids [length], unpadded; shared layers have theirs together.
 
     Takes the same memory for any number of texts.
 

@@ -84,7 +84,10 @@ def importance(learner: Fitting, plan: Sequence[Sequence[int]]) -> list[Importan
 def pruned(
     shape: Shape, smaller: Shape, weights: Weights, importances: Sequence[Importance]
 ) -> dict[str, Floats]:
-    """The weights that `smaller` has of each stored layer, whose importances are given; the rest as it is."""
+    """The weights that `smaller` has of each stored layer, whose importances are given; the rest as it is.
+
+    Shapes are those of `models.network`.
+    """
     made = dict(weights)
     for layer, of_gates in enumerate(importances):
         heads, units = most(of_gates.heads, smaller.heads), most(of_gates.units, smaller.ffn)
@@ -105,7 +108,7 @@ def pruned(
 
 
 def most(values: Floats, count: int) -> Places:
-    """Places of the `count` largest values, in their old order; of equal ones the first."""
+    """Places [count] of the largest `values` [gates], in their old order; of equal ones the first."""
     return np.sort(np.argsort(-values, kind="stable")[:count])
 
 

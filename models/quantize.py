@@ -93,7 +93,10 @@ def _site(x: Floats, weight: Floats, bias: Floats, step: Floats, *, signed: bool
 
 
 def quantize_columns(columns: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Signed 7-bit integers and one scale a column, clipped where that lowers the squared error."""
+    """Integers (-63..63) for `columns` [inputs, outputs], and the scales [outputs] that multiply them.
+
+    What is large is clipped where that lowers the squared error.
+    """
     peak = np.maximum(np.abs(columns).max(axis=0), 1e-12)
     best = np.full(columns.shape[1], np.inf)
     scale = peak / WEIGHT_TOP
@@ -108,7 +111,7 @@ def quantize_columns(columns: Floats) -> tuple[NDArray[np.int8], Floats]:
 
 
 def fit_sites(shape: Shape, weights: Weights, inputs: Mapping[str, Observed]) -> dict[str, Site]:
-    """A Site for every dense layer whose inputs were seen."""
+    """A Site for every dense layer whose inputs were seen, by its stored name."""
     relu = shape.activation == "relu"
     return {
         name: fit_site(
@@ -232,6 +235,6 @@ def integer_model(shape: Shape, weights: Weights, sites: Mapping[str, Site]) -> 
 def quantized(
     shape: Shape, weights: Weights, texts: Sequence[NDArray[np.int64]]
 ) -> tuple[onnx.ModelProto, dict[str, Site]]:
-    """The int8 graph, calibrated on texts' ids (special tokens included), and its sites."""
+    """The int8 graph, calibrated on texts' ids (each [length], special tokens included), and its sites."""
     sites = without_idle(fit_sites(shape, weights, observe(shape, weights, texts)))
     return integer_model(shape, weights, sites), sites

@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 
 def read_graph(graph: onnx.GraphProto) -> tuple[Shape, dict[str, Floats]]:
-    """Geometry and float weights of an int8 graph of ours.
+    """Geometry and float weights, shaped as in `models.network`, of an int8 graph of ours.
 
     Shared layers are read one by one, spans as tokens, marks as nothing but their weights.
 
@@ -43,7 +43,7 @@ class _Graph:
         self.norms = [node for node in graph.node if node.op_type == "LayerNormalization"]
 
     def shape(self, weights: Mapping[str, Floats]) -> Shape:
-        """Geometry, by the weights' own."""
+        """Geometry, by the weights' shapes."""
         vocab, embedded = weights["embed.word"].shape
         hidden, attention = weights["layers.0.out.weight"].shape
         heads = _attribute(self.attentions[0], "num_heads").i

@@ -25,18 +25,18 @@ def macro_f1(truth: Sequence[str], best: Sequence[str]) -> float:
 
 
 def mean_of(sums: Counts) -> float:
-    """Hits over all: the figure of counts [hit, 1]."""
+    """Hits over all (0..1): the figure of counts [hit, 1]."""
     return float(sums[0] / sums[1])
 
 
 def micro_f1_of(sums: Counts) -> float:
-    """F1 over all types: the figure of counts of hits, given and true ones, [types * 3]."""
+    """F1 over all types (0..1): the figure of counts of hits, given and true ones, [types * 3]."""
     hits, said, there = sums.reshape(-1, 3).sum(axis=0)
     return float(2 * hits / max(said + there, 1))
 
 
 def macro_f1_of(sums: Counts) -> float:
-    """Mean of the types' F1, over types that are given or true: the figure of the same counts."""
+    """Mean of the types' F1 (0..1), of types given or true: the figure of the same counts, [types * 3]."""
     types = sums.reshape(-1, 3)
     types = types[types[:, 1:].sum(axis=1) > 0]
     return float((2 * types[:, 0] / types[:, 1:].sum(axis=1)).mean()) if len(types) else 0.0
@@ -52,7 +52,10 @@ def bootstrap(counts: Counts, figure: Callable[[Counts], float], seed: int) -> t
 
 
 def calibration_error(scores: Counts, right: NDArray[np.bool_]) -> float:
-    """Mean gap between score and accuracy over BINS bins of equal width (Naeini et al. 2015), 0..1."""
+    """Mean gap between score and accuracy over BINS bins of equal width (Naeini et al. 2015), 0..1.
+
+    `scores` (0..1) and `right` are [answers]; without any it is 0.
+    """
     bins = np.minimum((scores * BINS).astype(int), BINS - 1)
     gaps = [abs(float((scores[bins == b] - right[bins == b]).sum())) for b in range(BINS)]
     return sum(gaps) / max(len(scores), 1)

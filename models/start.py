@@ -129,7 +129,10 @@ def _config(job: Job, vocabulary: Vocabulary, base: Base, shape: Shape) -> Confi
 def encoder_weights(
     base: Base, kept: Sequence[int], layers: Sequence[int], shape: Shape
 ) -> dict[str, Floats]:
-    """The weights of embedding and `layers`."""
+    """The embedding of the base's words `kept`, and its `layers`, counted from 0 anew; shared ones once.
+
+    Names and shapes are those of `models.network`.
+    """
     weights = base.embedding(kept, shape.positions)
     for place, layer in enumerate(layers[: 1 if shape.shared else None]):
         weights.update({f"layers.{place}.{name}": value for name, value in base.layer(layer).items()})

@@ -49,7 +49,7 @@ class Examples:
     windows: list[int]
 
     def without_most_empty(self, share: float, seed: int) -> list[int]:
-        """Places of the windows that hold an answer, and of a `share` of the others, each drawn by `seed`.
+        """Places of the windows that hold an answer, and of a `share` (0..1) of others, each drawn by `seed`.
 
         A window of a raw text, of which nobody knows, counts as one with an answer.
         """
@@ -77,7 +77,10 @@ class Exam:
         return [example.ids.tolist() for encoded in self.encoded for example in encoded.examples]
 
     def answers(self, logits: Sequence[NDArray[np.float32]]) -> list[Answer]:
-        """What the server's decoder makes of the windows' logits, an answer a row."""
+        """What the server's decoder makes of the windows' logits, an answer a row.
+
+        They are [outputs] or [length, outputs], of all windows in the order of `ids`.
+        """
         decoder, left = decoder_of(self.config), iter(logits)
         return [
             decoder.decode(encoded, [next(left) for _ in encoded.examples], Options())
@@ -85,7 +88,7 @@ class Exam:
         ]
 
     def score(self, logits: Sequence[NDArray[np.float32]]) -> float:
-        """The task's score (0..1) of those answers."""
+        """The task's score (0..1) of what `answers` makes of the same logits."""
         return TASKS[self.config.task].score(self.rows, self.answers(logits))
 
 

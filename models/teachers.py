@@ -27,7 +27,7 @@ from server.inference.values import Answer, Encoded, Text
 
 PART = 4096  # texts whose scores are kept in one file
 Said = list[NDArray[np.float32]]
-"""A teacher's logits of one text, window by window."""
+"""A teacher's logits of one text, window by window: [outputs] or [length, outputs]."""
 
 
 def whole_base(job: Job, start: Trained) -> Encoder:
@@ -80,7 +80,7 @@ def check_held_out(job: Job, teacher: Trained, split: Split) -> None:
 
 
 def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Said]:
-    """The teacher's logits of each text's windows; parts that are there already are read."""
+    """The teacher's logits of each text's windows (see `Said`); parts that are there already are read."""
     known = teacher.record.recipe_sha256, teacher.record.made  # a date alone may be that of two teachers
     digest = hashlib.sha256(msgspec.json.encode((known, texts))).hexdigest()[:12]
     folder = job.folder("teacher") / digest

@@ -38,7 +38,7 @@ class Ship(Encoder):
         self.register_buffer("step", torch.zeros((), dtype=torch.long))
 
     def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """See `Encoder.hidden`; in training each layer is drawn anew."""
+        """Last states [rows, width, hidden], as `Encoder.hidden`; in training each layer is drawn anew."""
         visible = mask[:, None, None, :].bool()
         hidden: Tensor = self.embed(ids)
         for new, old, drawn in zip(self.stack(), self.runs, self._drawn(), strict=True):

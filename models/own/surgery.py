@@ -58,11 +58,11 @@ class Surgery:
         return readers[0]
 
     def array(self, name: str) -> NDArray[np.generic]:
-        """The value of a constant."""
+        """The value of a constant, of its shape and type; KeyError where there is none of this name."""
         return np.asarray(numpy_helper.to_array(self.constants[name]))
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        """Adds a constant of this name, unless it is there."""
+        """Adds a constant of this name, of `value`'s shape and type, unless it is there; gives the name."""
         if name not in self.constants:
             tensor = numpy_helper.from_array(value, name)
             self.model.graph.initializer.append(tensor)

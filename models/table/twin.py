@@ -34,7 +34,7 @@ def float_twin(bundle: Bundle, graph: Path, folder: Path) -> Bundle:
 
 
 def milliseconds(predictors: Sequence[Predictor], texts: Sequence[Text]) -> list[float]:
-    """Each started predictor's median for the runs of one text; text by text the predictors take turns."""
+    """Each started predictor's median for the runs of one text, in ms; text by text they take turns."""
     encoded = [[predictor.encode(text) for predictor in predictors] for text in texts]
     seconds = [[_timed(*pair) for pair in zip(predictors, forms, strict=True)] for forms in encoded]
     medians: list[float] = (1000 * np.median(seconds, axis=0)).tolist()

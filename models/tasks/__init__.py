@@ -40,7 +40,7 @@ class TaskWork(Protocol[R]):
         """Whether a target can be made of it."""
 
     def target(self, row: R, encoded: Encoded, example: Example, labels: Sequence[str]) -> list[int]:
-        """What the network should say of one window: see `models.losses.targets_of`."""
+        """What the network should say of one window, [1], [length] or [2]: see `models.losses.targets_of`."""
 
     def score(self, rows: Sequence[R], answers: Sequence[Answer]) -> float:
         """What early stopping and the gate go by, 0..1."""

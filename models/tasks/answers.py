@@ -40,7 +40,7 @@ class QuestionAnswering:
         return row.start is not None
 
     def target(self, row: Question, encoded: Encoded, example: Example, labels: Sequence[str]) -> list[int]:
-        """Places of the answer's first and last token; the first place of all where the window lacks it."""
+        """Places [2] of the answer's first and last token; 0 and 0 where the window lacks it."""
         assert row.start is not None, "rows without a place are not learnt. This is a bug."
         offsets, window = encoded.offsets, example.window
         inside = np.flatnonzero(
@@ -53,7 +53,7 @@ class QuestionAnswering:
         return [int(token) - window.start + window.at for token in (inside[0], inside[-1])]
 
     def score(self, rows: Sequence[Question], answers: Sequence[Answer]) -> float:
-        """Mean F1."""
+        """Mean F1 (0..1)."""
         return float(
             np.mean([overlap_f1(_said(a), row.answers) for row, a in zip(rows, answers, strict=True)])
         )

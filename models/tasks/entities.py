@@ -43,14 +43,14 @@ class EntityTagging:
         return True
 
     def target(self, row: Tagged, encoded: Encoded, example: Example, labels: Sequence[str]) -> list[int]:
-        """A tag for each token of the window; NO_LABEL for special tokens and those without characters."""
+        """Tags of the window [length]; NO_LABEL for special tokens and those without characters."""
         tags = _tags(encoded.offsets, row.mentions, labels)
         window, target = example.window, [NO_LABEL] * example.length
         target[window.at : window.at + window.stop - window.start] = tags[window.start : window.stop]
         return target
 
     def score(self, rows: Sequence[Tagged], answers: Sequence[Answer]) -> float:
-        """Entity F1 over all types."""
+        """Entity F1 (0..1) over all types."""
         return micro_f1_of(_count(rows, [_mentions(answer) for answer in answers]).sum(axis=0))
 
     def figures(

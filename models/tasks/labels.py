@@ -38,11 +38,11 @@ class Labelling:
         return True
 
     def target(self, row: Labelled, encoded: Encoded, example: Example, labels: Sequence[str]) -> list[int]:
-        """The label's place, for each window of the text."""
+        """The label's place [1], for each window of the text."""
         return [labels.index(row.label)]
 
     def score(self, rows: Sequence[Labelled], answers: Sequence[Answer]) -> float:
-        """Share of rows whose best label is theirs."""
+        """Share (0..1) of rows whose best label is theirs."""
         return float(np.mean([_best(a).label == row.label for row, a in zip(rows, answers, strict=True)]))
 
     def figures(
