@@ -124,7 +124,7 @@ def _lineage(job: Job, record: Record) -> Lineage:
     return Lineage(
         base=record.base,
         recipe=job.recipe.name,
-        recipe_sha256=record.recipe_sha256,  # like the commit, of the training
+        recipe_sha256=job.recipe_sha256,
         seed=record.seed,
         commit=record.commit,
         made=record.made,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -27,8 +26,15 @@ class Made:
 
     @property
     def stages(self) -> list[str]:
-        """The finished stages, up to the first that is not: what lies behind that is another recipe's."""
-        return list(takewhile(self._finished, self.recipe.stages))
+        """The finished stages, each made on the one before it, up to the first that is not."""
+        found, after = list[str](), ""
+        for stage in self.recipe.stages:
+            stamp = read_stamp(self.folder / stage)
+            if stamp is None or (stamp.settings, stamp.after) != (settings_of(self.recipe, stage), after):
+                break
+            found.append(stage)
+            after = stamp.made
+        return found
 
     @property
     def trained(self) -> Trained | None:
@@ -51,10 +57,6 @@ class Made:
             return None
         path = self.folder / "evaluate" / "bundle" / MANIFEST_FILE
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
-
-    def _finished(self, stage: str) -> bool:
-        stamp = read_stamp(self.folder / stage)
-        return stamp is not None and stamp.settings == settings_of(self.recipe, stage)
 
 
 def made_of(name: str, work: Path) -> Made:

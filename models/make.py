@@ -29,7 +29,7 @@ from models.job import Job
 from models.recipe import read_recipe
 from models.sections import Imitation
 from models.shape import Shape
-from models.stamp import holds, leave_stamp, withdraw_stamp
+from models.stamp import holds, stamp_of, withdraw_stamp, write_stamp
 from models.task_data import check_labels, official_of, split_of
 from models.teachers import check_held_out, teacher_of
 from models.workspace import alone, commit_here
@@ -61,11 +61,13 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
     for name in filter(None, (first, last)):
         if name not in stages:
             raise MakeError(f'Recipe "{read.name}" has no stage "{name}"; it has {", ".join(stages)}.')
+    if first and last and stages.index(first) > stages.index(last):
+        raise MakeError(f'"{first}" comes after "{last}": nothing would be made.')
     job = Job(read, digest, commit_here(), data, work, console)
     check(job)
     with alone(work / read.work):
         for name in stages[stages.index(first) :] if first else ():
-            withdraw_stamp(job, name)
+            withdraw_stamp(job.folder(name))
         for name in stages[: stages.index(last) + 1 if last else None]:
             _make_stage(job, name)
 
@@ -76,8 +78,9 @@ def _make_stage(job: Job, name: str) -> None:
         return
     there = job.folder(name).exists()
     job.console.print(f"{name}: begins anew, what is there is out of date" if there else f"{name}: begins")
+    stamp = stamp_of(job, name)
     STAGES[name](job)
-    leave_stamp(job, name)
+    write_stamp(job.folder(name), stamp)
     for left in job.folder("checkpoints").glob(f"{name}-*"):  # a run that has ended has no use for it
         shutil.rmtree(left)
 
@@ -91,9 +94,10 @@ def check(job: Job) -> None:
         check_texts(job.data, name)
     split = split_of(job)
     check_labels(recipe, *official_of(job))
-    base = start.checked_base(job)
-    if recipe.pretrain and recipe.pretrain.imitate:
-        _check_layers("pretrain", recipe.pretrain.imitate, base.shape)
+    if not all(holds(job, name) for name in recipe.networks if name in ("base", "pretrain")):
+        base = start.checked_base(job)  # which need not be here any more once it was taken
+        if recipe.pretrain and recipe.pretrain.imitate:
+            _check_layers("pretrain", recipe.pretrain.imitate, base.shape)
     for name in recipe.teachers:
         check_held_out(job, teacher_of(job, name), split)
     if recipe.imitate:

@@ -29,7 +29,6 @@ def run(job: Job) -> Trained:
     torch.manual_seed(seed)
     start, split = load_trained(job.before("rehearse")), split_of(job)
     questions = made_rows(job, split, start)
-    keep_rows(job, questions)
     files = sources(job, section.questions, "questions made from the raw texts of")
     practice = Split(questions, split.validation, files)
     tokenizer, training = start.tokenizer(), section.training
@@ -40,7 +39,9 @@ def run(job: Job) -> Trained:
     done = Run(
         learner, training, checkpoint_folder(job, "rehearse", section, start, questions), seed, job.console
     ).train()
-    return save_result(job, "rehearse", start, network, done, practice)
+    trained = save_result(job, "rehearse", start, network, done, practice)
+    keep_rows(job, questions)
+    return trained
 
 
 def made_rows(job: Job, split: Split, start: Trained) -> list[Labelled | Question]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from models.base import open_base
 from models.data.texts import text_files
+from models.errors import MakeError
 from models.job import Job
 from models.recipe import Recipe
-from models.task_data import split_of
+from models.task_data import official_of, split_of
 from models.workspace import load_trained
 
 STAMP_FILE = "stamp.json"
+FIGURES = ("evaluate", "pack")
 
 
 class Stamp(Struct, frozen=True, kw_only=True):
@@ -36,61 +40,89 @@ def settings_of(recipe: Recipe, stage: str) -> str:
         (recipe.base, recipe.task, recipe.seed, recipe.labels, recipe.data, recipe.vocabulary, recipe.network)
     )
     for name in recipe.stages[1 : recipe.stages.index(stage) + 1]:
-        own = recipe.bundle if name in ("evaluate", "pack") else getattr(recipe, name, None)
+        own = (recipe.name, recipe.bundle) if name in FIGURES else _telling(getattr(recipe, name, None))
         digest = _digest((digest, name, own))
     return digest
 
 
+def stamp_of(job: Job, stage: str) -> Stamp:
+    """What `stage` would be made from now; computed before it is, so that what changes meanwhile shows."""
+    stages = job.recipe.stages
+    before = read_stamp(job.folder(stages[stages.index(stage) - 1])) if stage != stages[0] else None
+    return Stamp(
+        settings=settings_of(job.recipe, stage),
+        inputs=_digest(list(_inputs(job, stage))),
+        after=before.made if before else "",
+        made=datetime.now(UTC).isoformat(),
+    )
+
+
 def holds(job: Job, stage: str) -> bool:
-    """Whether the result of `stage` is there, of these settings and inputs, on what stands before it now."""
-    stamp = read_stamp(job.folder(stage))
-    return stamp is not None and stamp == _fresh(job, stage, stamp.made)
+    """Whether the result of `stage` is there, of these settings and inputs, on what stands before it now.
+
+    A network without a stamp, which a former version left, gets one if it is of this very recipe.
+    """
+    folder, fresh = job.folder(stage), stamp_of(job, stage)
+    stamp = read_stamp(folder)
+    if stamp is None and _left_by_former_version(folder, job.recipe_sha256):
+        write_stamp(folder, fresh)
+        return True
+    return stamp is not None and msgspec.structs.replace(fresh, made=stamp.made) == stamp
 
 
-def leave_stamp(job: Job, stage: str) -> None:
-    """Say of the result of `stage`, just made, what it was made from."""
-    path = job.folder(stage) / STAMP_FILE
-    stamp = _fresh(job, stage, datetime.now(UTC).isoformat())
-    fresh = path.with_suffix(".tmp")
+def write_stamp(folder: Path, stamp: Stamp) -> None:
+    """Put the stamp beside the result in `folder`."""
+    fresh = (folder / STAMP_FILE).with_suffix(".tmp")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(stamp), indent=1))
-    fresh.replace(path)
+    fresh.replace(folder / STAMP_FILE)
 
 
-def withdraw_stamp(job: Job, stage: str) -> None:
-    """The result of `stage` is to be made anew; until then it stays."""
-    (job.folder(stage) / STAMP_FILE).unlink(missing_ok=True)
+def withdraw_stamp(folder: Path) -> None:
+    """The result in `folder` is to be made anew; until then it stays."""
+    if folder.is_dir():
+        write_stamp(folder, Stamp(settings="", inputs="", after="", made=""))
 
 
 def read_stamp(folder: Path) -> Stamp | None:
-    """That of the stage in `folder`; None where nothing was made, or by a version that left none."""
+    """That of the stage in `folder`; None where there is none."""
     try:
         return msgspec.json.decode((folder / STAMP_FILE).read_bytes(), type=Stamp)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
 
 
-def _fresh(job: Job, stage: str, made: str) -> Stamp:
-    stages = job.recipe.stages
-    before = read_stamp(job.folder(stages[stages.index(stage) - 1])) if stage != stages[0] else None
-    return Stamp(
-        settings=settings_of(job.recipe, stage),
-        inputs=_digest(_inputs(job, stage)),
-        after=before.made if before else "",
-        made=made,
-    )
+def _left_by_former_version(folder: Path, recipe_sha256: str) -> bool:
+    try:
+        return load_trained(folder).record.recipe_sha256 == recipe_sha256
+    except MakeError:
+        return False
 
 
-def _inputs(job: Job, stage: str) -> tuple[list[str], list[str]]:
-    """Digests of the files that `stage` reads and no stage before it does, and the dates of its teachers."""
+def _inputs(job: Job, stage: str) -> Iterator[str]:
+    """Digests of what `stage` reads and no stage before it does, and the dates of its teachers."""
     recipe = job.recipe
     section = recipe.vocabulary if stage == "base" else getattr(recipe, stage, None)
     texts = getattr(section, "texts", None) if stage != "quantise" else None
     names = texts or getattr(section, "questions", None) or ()
-    files = [file.sha256 for name in names for file in text_files(job.data, name)]
+    for name in names:
+        yield from (file.sha256 for file in text_files(job.data, name))
     if stage == "base":
-        files += [file.sha256 for file in split_of(job).files]
-    teachers = getattr(section, "teachers", None) or filter(None, [getattr(section, "teacher", "")])
-    return files, [load_trained(job.work / name / "finetune").record.made for name in teachers]
+        yield from (file.sha256 for file in split_of(job).files)
+        if "@" not in recipe.base:  # else its name says which it is
+            yield open_base(recipe.base).sha256
+    elif stage in FIGURES or names:  # no raw text is learnt that figures are measured on
+        yield official_of(job)[1].sha256
+    for name in getattr(section, "teachers", None) or filter(None, [getattr(section, "teacher", "")]):
+        yield load_trained(job.work / name / "finetune").record.made
+
+
+def _telling(section: object) -> object:
+    """The section without what changes no result."""
+    plain = msgspec.to_builtins(section)
+    for part in (plain, plain.get("training")) if isinstance(plain, dict) else ():
+        if isinstance(part, dict):
+            part.pop("checkpoint_seconds", None)
+    return plain
 
 
 def _digest(value: object) -> str:

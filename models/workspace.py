@@ -147,7 +147,9 @@ def save_trained(
 
     Looks that its predecessor had at an official split stay on the record: whoever retrains knows them.
     """
-    record = msgspec.structs.replace(record, looks=(*_looks_at(folder), *record.looks))
+    known = _looks_at(folder)
+    looks = (*known, *(look for look in record.looks if look not in known))
+    record = msgspec.structs.replace(record, looks=looks)
     from safetensors.numpy import save_file  # noqa: PLC0415 - the base installation packs without it
 
     with fresh_folder(folder) as fresh:

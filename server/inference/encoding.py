@@ -33,15 +33,15 @@ class Encoder:
     def __init__(self, tokenizer: Tokenizer, task: Task, layout: Layout) -> None:
         self._cutter = Cutter(tokenizer)
         self._cut = self._cutter.cut if task is Task.NER else self._cutter.ids
-        if task in (Task.PAIR, Task.QA):  # one text may stand beside many others: cut it once
+        two = task in (Task.PAIR, Task.QA)
+        if two:  # one text may stand beside many others: cut it once
             self._cut = lru_cache(maxsize=2)(self._cut)
-            self._cut_context = lru_cache(maxsize=2)(self._cutter.cut)
+        self._cut_context = lru_cache(maxsize=2)(self._cutter.cut)
         self._layout = layout
         self._prefix, self._middle, self._suffix = (
             np.array(ids, dtype=np.int64) for ids in (layout.prefix, layout.middle, layout.suffix)
         )
         special = len(self._prefix) + len(self._suffix)
-        two = task in (Task.PAIR, Task.QA)
         self._room = layout.max_length - special - (len(self._middle) if two else 0)
         if self._room < QUESTION_SHARE:
             raise BadBundle(f"A max_length of {layout.max_length} leaves no room for text.")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from server.errors import Expired, ModelFailed, ServeError
 from server.inference.admission import (
@@ -73,16 +73,16 @@ class WaitingRoom:
         """
         seconds = job.seconds / self._threads
         refuse_great(len(job.tickets), seconds, texts, self._limits)
-        refuse_hopeless(seconds * self._pace.at(now), job.tickets[0].deadline - now)
+        refuse_hopeless(seconds, job.tickets[0].deadline - now)
 
     def refuse(self, job: Job, now: float) -> None:
         """Raise Expired if even an empty line would be too slow, Overloaded if the job does not fit now."""
         first = job.tickets[0]
-        seconds = seconds_of(job.tickets, self._threads) * self._pace.at(now)
+        seconds = seconds_of(job.tickets, self._threads)
         refuse_hopeless(seconds, first.deadline - now)
         backlog = self._backlog(first.lane, last_round(job.seconds, self._round + 1), now)
         refuse_full(backlog, self._limits, len(job.tickets))
-        refuse_late(backlog, seconds, first.deadline - now)
+        refuse_late(backlog, seconds * self._pace_at(now), first.deadline - now)
 
     def add(self, job: Job, now: float) -> None:
         """Let all tickets of a job in."""
@@ -106,10 +106,11 @@ class WaitingRoom:
         late = self.seal({ticket.job for ticket in chosen.expired}, _expired, "expired")
         return (self._bind(chosen.run, worker) if chosen.run else None), late
 
-    def finish(self, run: Run, rows: Iterable[Logits | ModelFailed], began: float, took: float) -> list[Job]:
+    def finish(self, run: Run, rows: Sequence[Logits | ModelFailed], began: float, took: float) -> list[Job]:
         """Hand out what came of a batch; the jobs that are over now."""
         self._running.pop(run.worker, None)
-        self._pace.ran(run.predicted, took, began + took)
+        if not any(isinstance(row, ModelFailed) for row in rows):  # else each row ran again, alone
+            self._pace.ran(run.predicted, took, began + took)
         touched = Counter(ticket.job for ticket in run.tickets if not ticket.job.over)
         for job, own in touched.items():
             job.spent(began - job.tickets[0].arrived, took * own / len(run.tickets))
@@ -144,7 +145,11 @@ class WaitingRoom:
     def _backlog(self, lane: Lane, last: int, now: float) -> Backlog:
         running = sum(run.predicted for run in self._running.values())
         found = backlog_of(self._queues, lane, running, self._threads, (self._round, last))
-        return replace(found, seconds=found.seconds * self._pace.at(now))
+        return Backlog(found.tickets, found.seconds * self._pace_at(now))
+
+    def _pace_at(self, now: float) -> float:
+        """On an idle line what is known is old: let a request in, and it will tell anew."""
+        return self._pace.at(now) if self._running or self._queues else 1.0
 
     def _bind(self, tickets: tuple[Waiting, ...], worker: int) -> Run:
         first = tickets[0]

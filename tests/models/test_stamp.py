@@ -18,6 +18,7 @@ from models.made import made_of
 from models.make import make
 from models.recipe import read_recipe
 from models.workspace import alone, load_trained
+from server.inference.bundle import load_bundle
 from tests.kit import making_kit as kit
 
 TRAINING = "epochs = 1\nrate = 1e-3\nhead_rate = 1e-3\n"
@@ -30,6 +31,11 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder, self.recipe, self.data = folder, folder / "tiny.toml", folder / "data"
         self.work = folder / "work"
+
+    @property
+    def base(self) -> str:
+        """The recipe's line that names it."""
+        return next(line for line in self.recipe.read_text("utf-8").splitlines() if line.startswith("base ="))
 
     def make(self, *, out: io.StringIO | None = None, first: str = "", last: str = "") -> list[str]:
         """The stages that were made and not kept."""
@@ -98,6 +104,8 @@ def test_a_stage_made_anew_alone_makes_the_later_ones_out_of_date(place):
         ("gate = 10", "gate = 20", STAGES[3:]),
         ('title = "小"', 'title = "大"', STAGES[4:]),
         ("size = 140", "size = 139", STAGES),
+        ('name = "tiny"', 'name = "other"', STAGES[4:]),
+        ("bfloat16 = false", "bfloat16 = false\ncheckpoint_seconds = 7", ()),
     ],
 )
 def test_a_changed_recipe_makes_anew_what_it_changes_and_all_that_stands_on_it(place, old, new, anew):
@@ -105,6 +113,67 @@ def test_a_changed_recipe_makes_anew_what_it_changes_and_all_that_stands_on_it(p
     finished = made_of(str(place.recipe), place.work).stages
     assert finished == list(STAGES[: len(STAGES) - len(anew)])
     assert place.make() == list(anew)
+
+
+def test_other_rows_to_be_measured_on_are_measured_on(place):
+    path = place.data / "tnews/dev.json"
+    path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:30]), "utf-8")
+    assert place.make() == ["evaluate", "pack"]
+
+
+def test_another_base_under_the_same_name_is_taken(place):
+    place.change(place.base, f'base = "{place.folder / "tiny.bin"}"')
+    assert place.make(last="base") == ["base"]
+    kit.write_base(place.folder / "tiny.bin", seed=1)
+    assert place.make() == list(STAGES)
+
+
+def test_what_changes_while_a_stage_is_made_is_not_vouched_for(place):
+    path = place.data / "tnews/train.json"
+
+    class Meddling(io.StringIO):
+        def write(self, text: str) -> int:
+            if "counting" in text:
+                path.write_text(path.read_text("utf-8") * 2, "utf-8")
+            return super().write(text)
+
+    assert place.make(out=Meddling(), first="base", last="base") == ["base"]
+    assert place.make(last="base") == ["base"]
+
+
+def test_a_network_that_a_former_version_left_is_taken_over_if_it_is_of_this_recipe(place):
+    for stamp in (place.work / "tiny").glob("*/stamp.json"):
+        stamp.unlink()
+    assert place.make() == list(STAGES[2:])
+    assert place.make() == []
+    for stamp in (place.work / "tiny").glob("*/stamp.json"):
+        stamp.unlink()
+    place.change("rate = 3e-3", "rate = 2e-3")
+    assert place.make(last="finetune") == ["base", "finetune"]
+
+
+def test_a_bundle_that_was_a_base_may_go_once_it_was_taken(place):
+    bundle = shutil.copytree(place.work / "tiny/pack/tiny", place.folder / "bundle")
+    version = load_bundle(bundle).manifest.version[:12]
+    place.change(place.base, f'base = "{bundle}@{version}"')
+    place.change("[0, 2]", "[0, 1]")
+    place.change('work = "tiny"', 'work = "further"')
+    assert place.make() == list(STAGES)
+    shutil.rmtree(bundle)
+    assert place.make(first="pack") == ["pack"]
+
+
+def test_looks_are_kept_once_each(place):
+    for times in (1, 2, 3):
+        record = load_trained(place.work / "tiny/finetune").record
+        assert len(record.looks) == times
+        place.make(first="finetune")
+
+
+def test_from_after_until_is_refused(place):
+    with pytest.raises(MakeError, match='"evaluate" comes after "base"'):
+        place.make(first="evaluate", last="base")
+    assert place.make() == []
 
 
 def test_other_data_under_the_same_name_is_learnt(place):

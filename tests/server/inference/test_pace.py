@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.errors import Expired, Overloaded
-from server.inference.pace import MEMORY_SECONDS, Pace
-from tests.kit.line_kit import Adder, Scene, text
+from server.errors import Overloaded
+from server.inference.pace import IDLE_SECONDS, Pace
+from tests.kit.line_kit import POISON, Adder, Scene, text
 
 PREDICTED = Adder().seconds(1, 32)
 RUNS = st.lists(st.tuples(st.floats(1e-4, 0.1), st.floats(0, 1e4), st.floats(0, 60)), max_size=30)
@@ -21,15 +21,26 @@ def test_it_lies_between_the_prediction_and_a_bound_and_ends_at_the_prediction(r
         now += apart
         pace.ran(predicted, took, now)
     assert 1.0 <= pace.at(now + later) <= pace.at(now) <= 8.0
-    assert pace.at(now + 20 * MEMORY_SECONDS) == pytest.approx(1.0, abs=1e-3)
+    assert pace.at(now + 20 * IDLE_SECONDS) == pytest.approx(1.0, abs=1e-3)
 
 
-@given(st.floats(1.0, 7.0))
-def test_a_steady_slowness_is_found_within_a_second_of_work(slowness):
+@given(st.floats(1.0, 7.0), st.floats(1.0, 7.0))
+def test_a_change_of_pace_is_found_within_seconds_of_work(before, after):
+    pace, now = Pace(), 0.0
+    for slowness in (before, after):
+        for _ in range(300):
+            now += 0.01 * slowness
+            pace.ran(0.01, 0.01 * slowness, now)
+        assert pace.at(now) == pytest.approx(slowness, rel=0.1)
+
+
+def test_one_run_that_was_stopped_for_a_minute_is_forgotten_after_a_second_of_work():
     pace = Pace()
-    for step in range(100):
-        pace.ran(0.01, 0.01 * slowness, 0.01 * slowness * step)
-    assert pace.at(slowness) == pytest.approx(slowness, rel=0.1)
+    pace.ran(0.01, 60.0, 60.0)
+    assert pace.at(60.0) < 1.2
+    for step in range(1, 101):
+        pace.ran(0.01, 0.01, 60.0 + 0.01 * step)
+    assert pace.at(61.0) < 1.03
 
 
 def slowed(seconds: float) -> Scene:
@@ -56,9 +67,17 @@ def test_what_would_be_late_at_this_pace_is_refused_at_once():
             assert refused.value.retry_after_seconds > 2 * 4 * PREDICTED
 
 
-def test_what_alone_would_be_late_at_this_pace_is_expired_until_the_slowness_is_forgotten():
+def test_nobody_is_refused_on_an_idle_line_for_how_it_was():
     scene = slowed(2 * PREDICTED)
-    with pytest.raises(Expired):
-        scene.submit(text(30), deadline=scene.clock.now + 1.5 * PREDICTED)
-    scene.clock.now += 10 * MEMORY_SECONDS
     scene.submit(text(30), deadline=scene.clock.now + 1.5 * PREDICTED)
+    with pytest.raises(Overloaded):
+        scene.submit(text(30), deadline=scene.clock.now + 4.6 * PREDICTED)
+
+
+def test_rows_that_ran_again_alone_are_not_slowness():
+    scene = Scene()
+    for _ in range(200):
+        scene.submit(text(30, POISON), text(30), text(30), text(30))
+        scene.line.work_once()
+    scene.submit(text(30))
+    scene.submit(text(30), deadline=scene.clock.now + 2.5 * PREDICTED)
