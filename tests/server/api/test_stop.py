@@ -130,7 +130,16 @@ def test_readiness_goes_off_first_and_the_port_stays_open_for_the_delay(slow_bun
 
 
 def test_work_that_takes_longer_than_the_limit_is_given_up_and_said_so(slow_bundles, tmp_path):
-    flags = ("--drain-seconds", "0.2", "--threads", "1", "--max-line-seconds", "600")
+    flags = (
+        "--drain-seconds",
+        "0.2",
+        "--threads",
+        "1",
+        "--max-line-seconds",
+        "600",
+        "--timeout-seconds",
+        "600",
+    )
     with served(slow_bundles, tmp_path / "log", *flags) as server:
         with concurrent.futures.ThreadPoolExecutor(20) as pool:
             body = {"text": ["a" * 30] * 64}
