@@ -45,7 +45,7 @@ class Made:
     @property
     def minutes(self) -> float | None:
         """Of all stages that trained; None where one is not finished."""
-        if not self.stages or self.trained is None:
+        if self.trained is None:
             return None
         records = [load_trained(self.folder / stage).record for stage in self.recipe.trainings]
         return sum(epoch.seconds for record in records for epoch in record.epochs) / 60

@@ -29,7 +29,7 @@ from models.job import Job
 from models.recipe import read_recipe
 from models.sections import Imitation
 from models.shape import Shape
-from models.stamp import holds, stamp_of, withdraw_stamp, write_stamp
+from models.stamp import holds, read_stamp, stamp_of, withdraw_stamp, write_stamp
 from models.task_data import check_labels, official_of, split_of
 from models.teachers import check_held_out, teacher_of
 from models.workspace import alone, commit_here
@@ -73,12 +73,14 @@ def make(recipe: str, data: Path, work: Path, console: Console, *, first: str = 
 
 
 def _make_stage(job: Job, name: str) -> None:
-    if holds(job, name):
+    stamp = stamp_of(job, name)
+    if holds(job, name, stamp):
         job.console.print(f"{name}: done before, kept")
+        if read_stamp(job.folder(name)) is None:
+            write_stamp(job.folder(name), stamp)
         return
     there = job.folder(name).exists()
     job.console.print(f"{name}: begins anew, what is there is out of date" if there else f"{name}: begins")
-    stamp = stamp_of(job, name)
     STAGES[name](job)
     write_stamp(job.folder(name), stamp)
     for left in job.folder("checkpoints").glob(f"{name}-*"):  # a run that has ended has no use for it
@@ -94,7 +96,9 @@ def check(job: Job) -> None:
         check_texts(job.data, name)
     split = split_of(job)
     check_labels(recipe, *official_of(job))
-    if not all(holds(job, name) for name in recipe.networks if name in ("base", "pretrain")):
+    if not all(
+        holds(job, name, stamp_of(job, name)) for name in recipe.networks if name in ("base", "pretrain")
+    ):
         base = start.checked_base(job)  # which need not be here any more once it was taken
         if recipe.pretrain and recipe.pretrain.imitate:
             _check_layers("pretrain", recipe.pretrain.imitate, base.shape)

@@ -57,17 +57,15 @@ def stamp_of(job: Job, stage: str) -> Stamp:
     )
 
 
-def holds(job: Job, stage: str) -> bool:
-    """Whether the result of `stage` is there, of these settings and inputs, on what stands before it now.
+def holds(job: Job, stage: str, fresh: Stamp) -> bool:
+    """Whether what stands in the folder of `stage` is what its fresh stamp would be given to.
 
-    A network without a stamp, which a former version left, gets one if it is of this very recipe.
+    A network without a stamp, which a former version left, is if it is of this very recipe.
     """
-    folder, fresh = job.folder(stage), stamp_of(job, stage)
-    stamp = read_stamp(folder)
-    if stamp is None and _left_by_former_version(folder, job.recipe_sha256):
-        write_stamp(folder, fresh)
-        return True
-    return stamp is not None and msgspec.structs.replace(fresh, made=stamp.made) == stamp
+    stamp = read_stamp(job.folder(stage))
+    if stamp is None:
+        return _left_by_former_version(job.folder(stage), job.recipe_sha256)
+    return msgspec.structs.replace(fresh, made=stamp.made) == stamp
 
 
 def write_stamp(folder: Path, stamp: Stamp) -> None:
