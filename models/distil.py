@@ -22,10 +22,10 @@ from models.losses import hard_loss, said_choices, soft_loss
 from models.network import Encoder
 from models.practice import with_practice
 from models.sections import DistilSection
-from models.task_data import Exam, Examples, Split, exam_of, examples_of, split_of
+from models.task_data import Exam, Examples, Split, exam_of, examples_of, sources, split_of
 from models.tasks.figures import NO_LABEL
 from models.teachers import Said, fitting_teacher, teacher_logits
-from models.unlabelled import sources, unlabelled
+from models.unlabelled import unlabelled
 from models.workspace import Config, Trained, load_trained
 from server.inference.values import Text
 

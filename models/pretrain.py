@@ -18,9 +18,9 @@ from models.infer import load_network
 from models.job import Job
 from models.layout import single_windows
 from models.loop import Run
-from models.task_data import Split, split_of
+from models.task_data import Split, sources, split_of
 from models.teachers import whole_base
-from models.unlabelled import free_texts, sources
+from models.unlabelled import free_texts
 from models.workspace import Trained, load_trained
 
 HELD_OUT = 500  # raw texts that the network is scored on

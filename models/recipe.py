@@ -148,6 +148,8 @@ def _data(recipe: Recipe) -> str:
         return "swaps pairs, but its task is not pair."
     if recipe.data.practised is not UNSET and recipe.rehearse is None:
         return "learns rows that were `practised`, but has no [rehearse]."
+    if recipe.task is not Task.QA and recipe.data.asked is not UNSET:
+        return "learns questions that are `asked`, which is for the task qa."
     return ""
 
 

@@ -17,9 +17,9 @@ from models.job import Job
 from models.judged import Judge, judged_pairs
 from models.loop import Run
 from models.practice import keep_rows
-from models.task_data import Split, exam_of, examples_of, split_of
+from models.task_data import Split, exam_of, examples_of, sources, split_of
 from models.teachers import whole_base
-from models.unlabelled import free_texts, passages, sources, words_of
+from models.unlabelled import free_texts, passages, words_of
 from models.workspace import Trained, load_trained
 
 

@@ -26,7 +26,8 @@ class DataSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     `also` says how many train rows of other sets are learnt besides, without texts that the first set holds
     out or is measured on; `swapped` has each pair learnt the other way round too; `empty` is the share of
     windows without an answer that a reader learns from; `practised` is how many of the rows made for
-    [rehearse] are learnt in [finetune] and [distil] too, so that what they taught is not forgotten.
+    [rehearse] are learnt in [finetune] and [distil] too, so that what they taught is not forgotten; `asked`
+    is how many questions on names and amounts a reader learns besides, made on the texts of each set.
     """
 
     set: str
@@ -37,6 +38,7 @@ class DataSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     swapped: bool | UnsetType = UNSET
     empty: Share | UnsetType = UNSET
     practised: Positive | UnsetType = UNSET
+    asked: Mapping[str, Positive] | UnsetType = UNSET
 
 
 class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,11 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from models.data.rows import Row, opening, split_off, without_repeats
+from models.data.asked import LONGEST, asked_questions, pieces
+from models.data.rows import Row, Tagged, opening, split_off, without_repeats
 from models.data.sets import DataFile
+from models.data.tagged import TAGGED
+from models.data.texts import read_texts, text_files
 from models.errors import MakeError
 from models.job import Job
 from models.layout import decoder_of, encode
@@ -102,17 +105,41 @@ def split_of(job: Job) -> Split:
         raise MakeError(f"{file.path} has {len(unique)} rows: too few to hold out {section.validation}.")
     train = train[: section.limit]
     files = [_digest(file, len(train))]
-    if section.also is not UNSET:
-        known = {opening(row) for row in (*validation, *official_rows(job))}
-        for name, count in section.also.items():
-            rows, file = library.sample(job.data, name, count, recipe.seed)
-            unique = _usable(recipe, rows, file)
-            found = [row for row in unique if opening(row) not in known]
-            train += found
-            files.append(_digest(file, len(found)))
+    more, theirs = _besides(job, validation)
+    train += more
+    files += theirs
     if section.swapped is True:
         train += [row.swapped for row in train]
     return Split(train, validation, tuple(files))
+
+
+def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataDigest]]:
+    """What the recipe learns of other sets, without texts that are held out or measured on; and the files."""
+    section, seed, library = job.recipe.data, job.recipe.seed, TASKS[job.recipe.task].library
+    rows, files = list[Any](), list[DataDigest]()
+    if section.also is UNSET and section.asked is UNSET:
+        return rows, files
+    known = {opening(row) for row in (*validation, *official_rows(job))}
+    for name, count in ({} if section.also is UNSET else section.also).items():
+        drawn, file = library.sample(job.data, name, count, seed)
+        found = [row for row in _usable(job.recipe, drawn, file) if opening(row) not in known]
+        rows += found
+        files.append(_digest(file, len(found)))
+    if section.asked is not UNSET:
+        for name, count in section.asked.items():
+            rows += asked_questions(_askable(job, name, known), count, seed)
+        files += sources(job, section.asked, "questions asked on the texts of")
+    return rows, files
+
+
+def _askable(job: Job, name: str, known: Set[tuple[str, ...]]) -> list[Tagged]:
+    """The train texts of set `name`, with its entities where it is known for them; no `known` openings."""
+    if name in TAGGED.known:
+        rows = TAGGED.read(job.data, name, "train")[0]
+    else:
+        rows = [Tagged(text, ()) for text in dict.fromkeys(read_texts(job.data, name))]
+    fresh = [row for row in rows if opening(row) not in known]
+    return [piece for row in fresh for piece in (pieces(row.text) if len(row.text) > LONGEST else [row])]
 
 
 def official_rows(job: Job) -> list[Row]:
@@ -165,3 +192,18 @@ def examples_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Ex
 def exam_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Exam:
     """Rows to be scored by."""
     return Exam(config, rows, encode(config, tokenizer, [row.asked for row in rows]))
+
+
+def sources(job: Job, counts: Mapping[str, int], what: str) -> tuple[DataDigest, ...]:
+    """The files of the sets of `counts`, for the lineage; `rows` is the most that was taken of a set's files.
+
+    Args:
+        job: Where the data lies.
+        counts: How many of each set.
+        what: Was taken or made, such as "raw texts of".
+    """
+    return tuple(
+        DataDigest(source=f"{what} {file.source}", file=file.name, sha256=file.sha256, rows=count)
+        for name, count in counts.items()
+        for file in text_files(job.data, name)
+    )

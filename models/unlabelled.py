@@ -9,12 +9,11 @@ from tokenizers import Tokenizer
 
 from models.data.cloze import cloze_questions
 from models.data.rows import Labelled, bare, opening
-from models.data.texts import read_texts, text_files
+from models.data.texts import read_texts
 from models.data.twins import near_pairs, twin_pairs
 from models.job import Job
 from models.task_data import Split, official_rows
 from models.vocabulary import is_chinese
-from server.inference.manifest import DataDigest
 from server.inference.values import Task, Text
 
 PASSAGE = 60  # code points that a text has at least: shorter ones are questions and titles
@@ -51,21 +50,6 @@ def free_texts(job: Job, name: str, split: Split) -> list[str]:
 def passages(texts: Sequence[str]) -> list[str]:
     """Those that are long enough to be asked about."""
     return [text for text in texts if len(text) >= PASSAGE]
-
-
-def sources(job: Job, counts: Mapping[str, int], what: str) -> tuple[DataDigest, ...]:
-    """The files of the sets of `counts`, for the lineage; `rows` is the most that was taken of a set's files.
-
-    Args:
-        job: Where the data lies.
-        counts: How many of each set.
-        what: Was taken or made, such as "raw texts of".
-    """
-    return tuple(
-        DataDigest(source=f"{what} {file.source}", file=file.name, sha256=file.sha256, rows=count)
-        for name, count in counts.items()
-        for file in text_files(job.data, name)
-    )
 
 
 def words_of(tokenizer: Tokenizer) -> list[str]:

@@ -62,7 +62,9 @@ def _asked(draw: random.Random, text: str, sentence: _Place) -> Iterator[Questio
     if len(before) + len(after) < 6:
         return
     words = text[answer.start : answer.end]
-    question = _thinned(draw, before[-ASKED:]) + _word(draw, words) + _thinned(draw, after[:ASKED]) + "？"
+    question = (
+        thinned(draw, before[-ASKED:], KEEP) + _word(draw, words) + thinned(draw, after[:ASKED], KEEP) + "？"
+    )
     left = max(0, sentence.end - CONTEXT + draw.randrange(max(1, CONTEXT - (sentence.end - sentence.start))))
     left = min(left, sentence.start)
     context = text[left : left + CONTEXT]
@@ -76,11 +78,11 @@ def _word(draw: random.Random, answer: str) -> str:
     return draw.choice(_WORDS[kind])
 
 
-def _thinned(draw: random.Random, text: str) -> str:
-    """Runs of one to three characters dropped, so that a question is no plain copy."""
+def thinned(draw: random.Random, text: str, keep: float) -> str:
+    """Runs of one to three characters dropped, but for a share of `keep`: a question is no plain copy."""
     kept, at = "", 0
     while at < len(text):
         run = text[at : at + draw.randint(1, 3)]
-        kept += run if draw.random() < KEEP else ""
+        kept += run if draw.random() < keep else ""
         at += len(run)
     return kept

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+from dataclasses import replace
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -11,10 +14,11 @@ pytest.importorskip("torch")
 
 from models.data.rows import bare
 from models.data.texts import read_texts
+from models.errors import MakeError
 from models.job import Job
 from models.make import make
 from models.recipe import read_recipe
-from models.task_data import split_of
+from models.task_data import official_of, split_of
 from models.unlabelled import unlabelled
 from models.workspace import load_trained
 from tests.kit import making_kit as kit
@@ -76,3 +80,37 @@ def test_questions_are_made_on_raw_passages(place):
     for text in texts:
         assert any(text.second in passage for passage in passages)
         assert text.first.endswith("？")
+
+
+def test_a_reader_learns_questions_asked_on_other_texts_but_none_on_what_is_held_out(place):
+    recipe, _ = read_recipe(str(place / "qa.toml"))
+    job = Job(recipe, "", "", place / "data", place / "work", QUIET)
+    plain = split_of(job)
+    held, official = (
+        max(rows, key=lambda row: len(row.context)).context
+        for rows in (plain.validation, official_of(job)[0])
+    )
+    starts = (held, official, "小王在店里买了一台电视，")
+    rows = [{"text": f"{start}他付了三百块钱。"} for start in starts]
+    (place / "data/notices").mkdir(exist_ok=True)
+    lines = [json.dumps({**row, "label": "any"}, ensure_ascii=False) for row in rows]
+    (place / "data/notices/train.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    data = msgspec.structs.replace(recipe.data, asked={"notices": 5})
+    more = split_of(replace(job, recipe=msgspec.structs.replace(recipe, data=data)))
+    asked = more.train[len(plain.train) :]
+    assert more.validation == plain.validation
+    assert {(each.context, each.answers) for each in asked} == {
+        ("小王在店里买了一台电视，他付了三百块钱。", ("三百块钱",))
+    }
+    assert more.files[-1].file == "notices/train.jsonl"
+    assert "asked" in more.files[-1].source
+
+
+def test_questions_are_asked_of_readers_alone(place):
+    recipe = (place / "classify.toml").read_text("utf-8")
+    wrong = place / "asked.toml"
+    wrong.write_text(
+        recipe.replace("[vocabulary]", "asked = { tnews = 5 }\n\n[vocabulary]", 1), encoding="utf-8"
+    )
+    with pytest.raises(MakeError, match="`asked`, which is for the task qa"):
+        read_recipe(str(wrong))
