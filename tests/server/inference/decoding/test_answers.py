@@ -69,6 +69,23 @@ def test_a_planted_answer_is_found_exactly(kind, prefix, surface, suffix):
     assert found.score > 0.9
 
 
+@given(kinds, st.text("。，、；：！？… \n李四在京x", max_size=30), st.integers(0, 99), st.integers(1, 5))
+def test_no_answer_begins_or_ends_with_a_mark_unless_it_is_nothing_else(kind, context, seed, top_k):
+    encoded = SHORT[kind].encode(Text("谁？", context))
+    for found in ask(encoded, by_id(encoded, seed), top_k=top_k).answers:
+        assert found.text == context[found.start : found.end]
+        assert found.text.strip("。，、；：！？… \n") in ("", found.text)
+
+
+def test_an_answer_without_its_marks_still_stands_where_it_says():
+    encoded = SHORT["characters"].encode(Text("谁？", "他说：，李四。然后"))
+    (found,) = ask(encoded, marking(encoded, 2, 7)).answers
+    assert (found.start, found.end, found.text) == (4, 6, "李四")
+    encoded = SHORT["characters"].encode(Text("谁？", "。。"))
+    (found,) = ask(encoded, marking(encoded, 0, 2)).answers
+    assert (found.start, found.end, found.text) == (0, 2, "。。"), "an answer of marks alone stays"
+
+
 @given(kinds, any_text, st.integers(0, 99), st.integers(1, 5), st.integers(1, 30))
 def test_windows_find_what_one_long_row_finds(kind, context, seed, top_k, longest):
     windows, whole = (encoders[kind].encode(Text("谁？", context)) for encoders in (SHORT, HUGE))
