@@ -12,7 +12,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from models.data.asked import LONGEST, asked_questions, pieces
+from models.data.asked import asked_questions, pieces
 from models.data.rows import Row, Tagged, opening, split_off, without_repeats
 from models.data.sets import DataFile
 from models.data.tagged import TAGGED
@@ -133,13 +133,11 @@ def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataD
 
 
 def _askable(job: Job, name: str, known: Set[tuple[str, ...]]) -> list[Tagged]:
-    """The train texts of set `name`, with its entities where it is known for them; no `known` openings."""
+    """The entities of set `name` in their texts, or else its raw texts, none that opens as a `known` one."""
     if name in TAGGED.known:
-        rows = TAGGED.read(job.data, name, "train")[0]
-    else:
-        rows = [Tagged(text, ()) for text in dict.fromkeys(read_texts(job.data, name))]
-    fresh = [row for row in rows if opening(row) not in known]
-    return [piece for row in fresh for piece in (pieces(row.text) if len(row.text) > LONGEST else [row])]
+        return TAGGED.read(job.data, name, "train")[0]
+    texts = dict.fromkeys(read_texts(job.data, name))
+    return pieces([text for text in texts if opening(Tagged(text, ())) not in known])
 
 
 def official_rows(job: Job) -> list[Row]:

@@ -35,7 +35,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "span": ("多久", "多长时间", "多少时间"),
     "money": ("多少钱", "多少", "多少钱"),
     "share": ("多少", "百分之几", "百分之多少"),
-    "length": ("多少", "多长", "多远", "多高"),
+    "length": ("多少", "多长", "多远"),
     "weight": ("多少", "多重"),
     "age": ("几岁", "多大", "多少岁"),
     "people": ("多少人", "几个人", "多少"),
@@ -45,6 +45,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 _OFFICE = ("name", "position", "company")
 _FIRST = frozenset({"date", "year", "weekday", "clock"})  # whose word stands at the head as well as in place
+_COUNTED = frozenset({"length", "weight", "people", "times", "money", "age"})
+_NUMERALS = "0123456789.,一二三四五六七八九十百千万亿两几多余"
 _ALONE: Mapping[str, tuple[str, ...]] = {
     "name": ("说的是谁？", "提到了谁？", "这个人叫什么名字？", "人名是什么？"),
     "company": ("是哪家公司？", "提到了哪家公司？", "公司叫什么名字？"),
@@ -64,6 +66,7 @@ _CLAUSE = re.compile(r"[^，、：,:。！？；!?;\n（）()“”]+")
 _PIECE = re.compile(r"[^。！？!?\n]+[。！？!?]?")
 ASKED = 20  # code points of a clause that the question keeps on either side
 LEAST = 4  # code points that it keeps at least in all: fewer tell nothing
+SHORTEST = 20  # code points of a raw text that is asked about
 LONGEST = 120  # code points of a text that is asked about
 OTHERS = 3  # texts that at most stand in the context besides
 KEEP = (0.4, 1.2)  # share of a clause's words that its question keeps, drawn between; over 1 is all
@@ -95,8 +98,9 @@ def asked_questions(texts: Sequence[Tagged], count: int, seed: int) -> list[Ques
 
 
 def pieces(texts: Sequence[str]) -> list[Tagged]:
-    """Raw texts in pieces of whole sentences, with nothing marked yet."""
-    return [Tagged(piece, ()) for text in texts for piece in _pieces(text)]
+    """Raw texts in pieces of whole sentences, with nothing marked yet; no short ones, and no questions."""
+    told = (text for text in texts if len(text) >= SHORTEST and not text.endswith(("？", "?")))
+    return [Tagged(piece, ()) for text in told for piece in _pieces(text)]
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -144,10 +148,18 @@ def _in_place(draw: random.Random, row: Tagged, answer: Mention) -> str | None:
     before, after = thinned(draw, before[-ASKED:], keep), thinned(draw, after[:ASKED], keep)
     if len(before) + len(after) < LEAST:
         return None
-    word = draw.choice(_WORDS[answer.type])
+    word = _word(draw, row.text[answer.start : answer.end], answer.type)
     if answer.type in _FIRST and draw.random() < 0.5:
         before, word = word + before, ""
     return before + word + after + "？"
+
+
+def _word(draw: random.Random, words: str, kind: str) -> str:
+    """What asks for a span of that kind; for a count also how many of its unit."""
+    unit = words.lstrip(_NUMERALS)
+    if kind in _COUNTED and draw.random() < 0.4:
+        return "多少" + unit
+    return draw.choice(_WORDS[kind])
 
 
 def _of_office(draw: random.Random, row: Tagged, answer: Mention) -> str | None:

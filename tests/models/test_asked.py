@@ -113,3 +113,4 @@ def test_long_texts_are_asked_about_in_pieces_of_whole_sentences():
     assert all(len(piece) <= LONGEST for piece in cut)
     assert all(piece.endswith(("。", "见")) for piece in cut)
     assert "".join(cut) == "他花了三百元。" * 40 + "最后五点见"
+    assert pieces(["他花了三百元，一共买了多少本书，看了多久？", "他花了三百元"]) == []
