@@ -29,6 +29,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "movie": ("哪部电影", "什么电影", "哪部影片"),
     "game": ("哪款游戏", "什么游戏", "哪个游戏"),
     "date": ("哪天", "什么时候", "几月几日", "何时", "哪一天"),
+    "month": ("几月", "什么时候", "何时"),
     "year": ("哪一年", "哪年", "什么时候", "何时"),
     "weekday": ("周几", "星期几", "哪天", "什么时候"),
     "clock": ("几点", "什么时候", "什么时间"),
@@ -40,11 +41,14 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "age": ("几岁", "多大", "多少岁"),
     "people": ("多少人", "几个人", "多少"),
     "times": ("几次", "多少次"),
+    "count": ("多少", "几"),
     "telephone": ("多少", "什么号码"),
     "line": ("几号线", "哪条线", "哪路车"),
 }
 _OFFICE = ("name", "position", "company")
-_FIRST = frozenset({"date", "year", "weekday", "clock"})  # whose word stands at the head as well as in place
+_FIRST = frozenset(
+    {"date", "month", "year", "weekday", "clock"}
+)  # whose word stands at the head as well as in place
 _COUNTED = frozenset({"length", "weight", "people", "times", "money", "age"})
 _NUMERALS = "0123456789.,一二三四五六七八九十百千万亿两几多余"
 _ALONE: Mapping[str, tuple[str, ...]] = {
@@ -157,8 +161,8 @@ def _in_place(draw: random.Random, row: Tagged, answer: Mention) -> str | None:
 def _word(draw: random.Random, words: str, kind: str) -> str:
     """What asks for a span of that kind; for a count also how many of its unit."""
     unit = words.lstrip(_NUMERALS)
-    if kind in _COUNTED and draw.random() < 0.4:
-        return "多少" + unit
+    if kind == "count" or (kind in _COUNTED and draw.random() < 0.4):
+        return draw.choice(("多少", "几") if kind == "count" else ("多少",)) + unit
     return draw.choice(_WORDS[kind])
 
 

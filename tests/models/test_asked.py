@@ -45,6 +45,11 @@ def answers_of(questions, asked):
         ("坐2号线二十多分钟，走300米", {"line": ["2号线"], "span": ["二十多分钟"], "length": ["300米"]}),
         ("这是第二次，好一点了，第三天再说，几百年来", {}),
         ("2003-2004年的第3名", {"year": ["2004年"]}),
+        (
+            "鸡蛋四个，十二月下旬买，2016年10月买的",
+            {"count": ["四个"], "month": ["十二月下旬", "2016年10月"]},
+        ),
+        ("用了三个月，每次两片，三个人", {"span": ["三个月"], "count": ["两片"]}),
         ("编号1234567890", {}),
     ],
 )
@@ -78,9 +83,9 @@ def test_every_answer_stands_where_it_is_said_to_and_once(texts, count, seed):
 
 
 def test_names_and_amounts_are_asked_for_by_their_own_words():
-    made = asked_questions(ROWS * 60, 200, 1)
-    assert len(made) == 200
-    assert made == asked_questions(ROWS * 60, 200, 1) != asked_questions(ROWS * 60, 200, 2)
+    made = asked_questions(ROWS * 200, 600, 1)
+    assert len(made) == 600
+    assert made == asked_questions(ROWS * 200, 600, 1) != asked_questions(ROWS * 200, 600, 2)
     assert answers_of(made, ".*电影.*|.*影片.*") == {"《流浪地球》"}
     assert answers_of(made, ".*几点.*") == {"下午三点半"}
     assert answers_of(made, ".*(多久|多长时间).*") == {"两个小时"}
