@@ -1,4 +1,4 @@
-"""Where a text says when, how long, how much or how many: spans by rule, as an annotator would mark them."""
+"""Where a text says when, how long, how much or why: spans by rule, as an annotator would mark them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _NUMBER = (
 _SMALL = rf"(?:\d{{1,2}}|{_WORDS}{{1,3}})"
 _HOUR = "(?:今天|明天|后天|昨天|当天)?(?:凌晨|清晨|早上|上午|中午|下午|傍晚|晚上)?"
 _PATTERNS: Mapping[str, str] = {
+    "reason": r"(?:(?<=因为)|(?<=由于)|(?<=[，。；：\s]因)(?![此而素果特为]))[^，。；！？!?,;\s]{2,20}(?=，)",
     "date": rf"(?:\d{{4}}年)?{_SMALL}月{_SMALL}[日号]",
     "month": rf"(?:\d{{4}}年)?(?<![第\d.])(?:1?\d|十?{_WORDS})月(?:[上中下]旬|初|底|份)?",
     "year": r"(?<!\d)\d{4}年(?!\d)",
@@ -40,5 +41,5 @@ _ANY = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTER
 
 
 def amounts(text: str) -> list[Mention]:
-    """Dates, hours, periods, sums and counts of `text` with their units, in order; none overlap."""
+    """Times, periods, sums and counts of `text` with their units, and reasons: in order, none overlaps."""
     return [Mention(*found.span(), found.lastgroup or "") for found in _ANY.finditer(text)]

@@ -50,6 +50,7 @@ def answers_of(questions, asked):
             {"count": ["四个"], "month": ["十二月下旬", "2016年10月"]},
         ),
         ("用了三个月，每次两片，三个人", {"span": ["三个月"], "count": ["两片"]}),
+        ("因管道检修停水，因此；，因天冷，不去，由于有事，没来", {"reason": ["天冷", "有事"]}),
         ("编号1234567890", {}),
     ],
 )
@@ -92,6 +93,19 @@ def test_names_and_amounts_are_asked_for_by_their_own_words():
     assert answers_of(made, ".*多少钱.*") == {"五十元"}
     assert answers_of(made, "每个人交多少钱？") == {"五十元"}, "some keep their clause's every word"
     assert answers_of(made, "什么时候会议改到？") == {"下午三点半"}, "a time is asked for at the head too"
+
+
+def test_what_a_clause_ends_with_and_begins_with_is_asked_for_as_people_do():
+    priced = Tagged("本机起售价为2499元，由于停产，所以不再维修。", ())
+    made = asked_questions([priced] * 200, 200, 1)
+    assert answers_of(made, "本机起售价(是)?多少(钱|元)?？") == {"2499元"}
+    assert answers_of(made, "为[什何][么]?不再维修？") | answers_of(made, "不再维修的原因是什么？") == {
+        "停产"
+    }
+    named = Tagged("左创宏当选新一届会长。", (Mention(0, 3, "name"),))
+    assert answers_of(asked_questions([named] * 50, 50, 1), "当选新一届会长的是(谁|哪位|什么人)？") == {
+        "左创宏"
+    }
 
 
 def test_an_office_is_asked_for_from_both_sides():

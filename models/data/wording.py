@@ -1,0 +1,180 @@
+"""The wordings of a question for a span: the word that asks for its kind, in its place or around it.
+
+A Chinese question keeps the order of its statement, so the word in the span's place makes one.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from models.data.cloze import thinned
+from models.data.rows import Mention, Tagged
+
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "name": ("谁", "谁", "哪位", "什么人"),
+    "position": ("什么职务", "什么职位", "什么人"),
+    "company": ("哪家公司", "哪个公司", "什么公司"),
+    "organization": ("哪个组织", "什么组织", "哪个机构", "哪支队伍"),
+    "government": ("哪个部门", "哪个机构", "什么机构", "什么部门"),
+    "address": ("哪里", "哪儿", "什么地方", "哪个地方"),
+    "scene": ("哪里", "哪个景点", "什么地方"),
+    "book": ("哪本书", "什么书", "哪部作品"),
+    "movie": ("哪部电影", "什么电影", "哪部影片"),
+    "game": ("哪款游戏", "什么游戏", "哪个游戏"),
+    "date": ("哪天", "什么时候", "几月几日", "何时", "哪一天"),
+    "month": ("几月", "什么时候", "何时"),
+    "year": ("哪一年", "哪年", "什么时候", "何时"),
+    "weekday": ("周几", "星期几", "哪天", "什么时候"),
+    "clock": ("几点", "什么时候", "什么时间"),
+    "span": ("多久", "多长时间", "多少时间"),
+    "money": ("多少钱", "多少", "多少钱"),
+    "share": ("多少", "百分之几", "百分之多少"),
+    "length": ("多少", "多长", "多远"),
+    "weight": ("多少", "多重"),
+    "age": ("几岁", "多大", "多少岁"),
+    "people": ("多少人", "几个人", "多少"),
+    "times": ("几次", "多少次"),
+    "count": ("多少", "几"),
+    "telephone": ("多少", "什么号码"),
+    "line": ("几号线", "哪条线", "哪路车"),
+    "reason": ("为什么",),
+}
+_OFFICE = ("name", "position", "company")
+_FIRST = frozenset(
+    {"date", "month", "year", "weekday", "clock"}
+)  # whose word stands at the head as well as in place
+_COUNTED = frozenset({"length", "weight", "people", "times", "money", "age"})
+_NUMERALS = "0123456789.,一二三四五六七八九十百千万亿两几多余"
+_ALONE: Mapping[str, tuple[str, ...]] = {
+    "name": ("说的是谁？", "提到了谁？", "这个人叫什么名字？", "人名是什么？"),
+    "company": ("是哪家公司？", "提到了哪家公司？", "公司叫什么名字？"),
+    "address": ("在哪里？", "地点在哪里？", "什么地方？"),
+    "book": ("书名是什么？", "是哪本书？"),
+    "movie": ("电影叫什么名字？", "说的是哪部电影？"),
+    "game": ("游戏叫什么名字？", "说的是哪款游戏？"),
+    "date": ("是哪天？", "日期是哪天？", "什么时候？"),
+    "clock": ("是几点？", "时间是几点？", "什么时候？"),
+    "span": ("要多久？", "多长时间？", "时间有多长？"),
+    "money": ("多少钱？", "价格是多少？", "金额是多少？"),
+    "share": ("比例是多少？", "占多少？"),
+    "age": ("多大年纪？", "几岁？", "年龄是多少？"),
+    "telephone": ("电话是多少？", "联系电话是多少？", "怎么联系？"),
+}
+_CLAUSE = re.compile(r"[^，、：,:。！？；!?;\n（）()“”]+")
+_LINK = re.compile("(?:大?约|共|只有?|仅|达到?|为|是|在|于|到|有|由|至|从|叫)+$")
+_SO = re.compile("^(?:所以|因此|因而|于是|就|便)+")
+ASKED = 20  # code points of a clause that the question keeps on either side
+LEAST = 4  # code points that it keeps at least in all: fewer tell nothing
+KEEP = (0.4, 1.2)  # share of a clause's words that its question keeps, drawn between; over 1 is all
+
+Way = Callable[[random.Random, Tagged, Mention], str | None]
+"""Makes a question for a span of a row; None where that would tell too little."""
+
+
+def ways_of(row: Tagged, answer: Mention) -> list[Way]:
+    """How `answer` can be asked for, the usual ways more than once."""
+    if answer.type == "reason":
+        return [_why]
+    clause = _clause(row.text, answer)
+    ways: list[Way] = [_in_place, _in_place]
+    if not clause.after and len(_LINK.sub("", clause.before)) > 1:
+        ways += [_what_it_is] * 3
+    if answer.type in _OFFICE:
+        ways += [_of_office] * 2
+    if answer.type in _OFFICE and not clause.before and len(clause.after) >= LEAST:
+        ways.append(_who_it_is)
+    if answer.type in _ALONE and [each.type for each in row.mentions].count(answer.type) == 1:
+        ways.append(by_kind)
+    return ways
+
+
+def askable(kind: str) -> bool:
+    """Whether there is a word that asks for spans of that kind."""
+    return kind in _WORDS
+
+
+def by_kind(draw: random.Random, _: Tagged, answer: Mention) -> str:
+    """By its kind alone: there is no other of it in the text."""
+    return draw.choice(_ALONE[answer.type])
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """What stands before the span and after it, up to the next mark."""
+
+    before: str
+    after: str
+
+
+def _clause(text: str, answer: Mention) -> _Clause:
+    found = (found for found in _CLAUSE.finditer(text) if found.start() <= answer.start < found.end())
+    start, end = next((each.span() for each in found), (answer.start, answer.end))
+    return _Clause(text[start : answer.start], text[answer.end : max(end, answer.end)])
+
+
+def _in_place(draw: random.Random, row: Tagged, answer: Mention) -> str | None:
+    """The clause with the asking word for the span, or with the word at its head."""
+    clause, keep = _clause(row.text, answer), draw.uniform(*KEEP)
+    before = thinned(draw, clause.before[-ASKED:], keep)
+    after = thinned(draw, clause.after[:ASKED], keep)
+    if len(before) + len(after) < LEAST:
+        return None
+    word = _word(draw, row.text[answer.start : answer.end], answer.type)
+    if answer.type in _FIRST and draw.random() < 0.5:
+        before, word = word + before, ""
+    return before + word + after + "？"
+
+
+def _what_it_is(draw: random.Random, row: Tagged, answer: Mention) -> str:
+    """Of a span that ends its clause: what stands before it is so-and-so."""
+    before = _LINK.sub("", _clause(row.text, answer).before)[-ASKED:]
+    word = _word(draw, row.text[answer.start : answer.end], answer.type)
+    return before + draw.choice(("是", "是", "")) + word + "？"
+
+
+def _who_it_is(draw: random.Random, row: Tagged, answer: Mention) -> str:
+    """Of a span that begins its clause: who it is that does what follows."""
+    after = _clause(row.text, answer).after[:ASKED]
+    return after + "的是" + draw.choice(_WORDS[answer.type]) + "？"
+
+
+def _why(draw: random.Random, row: Tagged, answer: Mention) -> str | None:
+    """Of a reason: why what is said next is so."""
+    found = _CLAUSE.search(row.text, answer.end)
+    what = _SO.sub("", found[0]) if found else ""
+    if len(what) < LEAST:
+        return None
+    what = thinned(draw, what[:ASKED], draw.uniform(*KEEP))
+    return draw.choice((f"为什么{what}？", f"{what}的原因是什么？", f"{what}是因为什么？", f"为何{what}？"))
+
+
+def _word(draw: random.Random, words: str, kind: str) -> str:
+    """What asks for a span of that kind; for a count also how many of its unit."""
+    unit = words.lstrip(_NUMERALS)
+    if kind == "count" or (kind in _COUNTED and draw.random() < 0.4):
+        return draw.choice(("多少", "几") if kind == "count" else ("多少",)) + unit
+    return draw.choice(_WORDS[kind])
+
+
+def _of_office(draw: random.Random, row: Tagged, answer: Mention) -> str | None:
+    """Who holds a post, which post one holds and where: of a name right behind its post or company."""
+    at = row.mentions.index(answer)
+    run = [answer]
+    while at + len(run) < len(row.mentions) and row.mentions[at + len(run)].start == run[-1].end:
+        run.append(row.mentions[at + len(run)])
+    while at and row.mentions[at - 1].end == run[0].start:
+        at -= 1
+        run.insert(0, row.mentions[at])
+    words = {each.type: row.text[each.start : each.end] for each in run}
+    name, post, firm = words.get("name"), words.get("position"), words.get("company", "")
+    if name is None or post is None or len(words) < len(run):
+        return None
+    if answer.type == "name":
+        asked = draw.choice((firm, "")) + post
+        return draw.choice((f"{asked}是谁？", f"谁是{asked}？", f"{asked}叫什么名字？", f"{asked}姓名？"))
+    if answer.type == "position":
+        return draw.choice((f"{name}的职务是什么？", f"{name}担任什么职位？", f"{name}是做什么的？"))
+    return draw.choice((f"{name}在哪家公司？", f"{name}来自哪家公司？", f"{name}是哪家公司的{post}？"))
