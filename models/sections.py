@@ -27,7 +27,7 @@ class DataSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     out or is measured on; `swapped` has each pair learnt the other way round too; `empty` is the share of
     windows without an answer that a reader learns from; `practised` is how many of the rows made for
     [rehearse] are learnt in [finetune] and [distil] too, so that what they taught is not forgotten; `asked`
-    is how many questions on names and amounts a reader learns besides, made on the texts of each set.
+    is how many questions on names and facts a reader learns besides, made on the texts of each set.
     """
 
     set: str

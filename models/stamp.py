@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from models.base import open_base
 from models.data.texts import text_files
@@ -106,6 +106,8 @@ def _inputs(job: Job, stage: str) -> Iterator[str]:
         yield from (file.sha256 for file in text_files(job.data, name))
     if stage == "base":
         yield from (file.sha256 for file in split_of(job).files)
+        if recipe.data.also is not UNSET or recipe.data.asked is not UNSET:  # they leave out what it holds
+            yield official_of(job)[1].sha256
         if "@" not in recipe.base:  # else its name says which it is
             yield open_base(recipe.base).sha256
     elif stage in FIGURES or names:  # no raw text is learnt that figures are measured on

@@ -125,17 +125,20 @@ def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataD
         found = [row for row in _usable(job.recipe, drawn, file) if opening(row) not in known]
         rows += found
         files.append(_digest(file, len(found)))
-    if section.asked is not UNSET:
-        for name, count in section.asked.items():
-            rows += asked_questions(_askable(job, name, known), count, seed)
-        files += sources(job, section.asked, "questions asked on the texts of")
+    for name, count in ({} if section.asked is UNSET else section.asked).items():
+        made = asked_questions(_askable(job, name, known), count, seed)
+        if not made:
+            raise MakeError(f'The recipe has questions asked on "{name}", whose texts give none.')
+        rows += made
+        files += sources(job, {name: len(made)}, "questions asked on the texts of")
     return rows, files
 
 
 def _askable(job: Job, name: str, known: Set[tuple[str, ...]]) -> list[Tagged]:
-    """The entities of set `name` in their texts, or else its raw texts, none that opens as a `known` one."""
+    """The texts of set `name`, names marked where it is a known set of those; none opens as a `known` one."""
     if name in TAGGED.known:
-        return TAGGED.read(job.data, name, "train")[0]
+        rows = TAGGED.read(job.data, name, "train")[0]
+        return [row for row in rows if opening(row) not in known]
     texts = dict.fromkeys(read_texts(job.data, name))
     return pieces([text for text in texts if opening(Tagged(text, ())) not in known])
 

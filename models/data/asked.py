@@ -1,4 +1,4 @@
-"""Questions on what is marked in a text: a name by an annotator, an amount by rule. No teacher is asked.
+"""Questions on what is marked in a text: a name by an annotator, a fact by rule. No teacher is asked.
 
 Short contexts, exact ends and no encyclopedia, where the published sets of questions are long, often ask for
 clauses and know little else.
@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from models.data.amounts import amounts
+from models.data.facts import facts
 from models.data.rows import Mention, Question, Tagged
 from models.data.wording import askable, by_kind, ways_of
 
 _PIECE = re.compile(r"[^。！？!?\n]+[。！？!?]?")
+_CLOSES = ("。", "！", "？", "!", "?", "…", "”", "\n")
 SHORTEST = 20  # code points of a raw text that is asked about
 LONGEST = 120  # code points of a text that is asked about
 OTHERS = 3  # texts that at most stand in the context besides
@@ -23,27 +24,28 @@ OTHERS = 3  # texts that at most stand in the context besides
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question, its answer in the row's text, and whether it finds that among other texts."""
+    """A question, its answer in the row's text, and whether it can be told among other texts."""
 
     question: str
     answer: Mention
-    crowd: bool
+    company: bool
 
 
 def asked_questions(texts: Sequence[Tagged], count: int, seed: int) -> list[Question]:
-    """At most `count` questions on what is marked in `texts` and on their amounts, drawn by `seed`.
+    """At most `count` questions on what is marked in `texts` and on their facts, each once, drawn by `seed`.
 
-    A context is the text and up to three others, none of which holds the answer again.
+    A context is the text and up to three others, and holds the answer once.
     """
-    draw, rows, made = random.Random(seed), list(texts), list[Question]()
+    draw, rows, made = random.Random(seed), list(texts), dict[tuple[object, ...], Question]()
     draw.shuffle(rows)
     for row in (*rows, *rows):
         if len(made) == count:
             break
-        found = _one(draw, _with_amounts(row))
+        found = _one(draw, _with_facts(row))
         if found is not None:
-            made.append(_in_company(draw, row.text, found, rows))
-    return made
+            question = _in_company(draw, row.text, found, rows)
+            made.setdefault(question.whole, question)
+    return list(made.values())
 
 
 def pieces(texts: Sequence[str]) -> list[Tagged]:
@@ -63,12 +65,12 @@ def _pieces(text: str) -> Iterator[str]:
         yield piece
 
 
-def _with_amounts(row: Tagged) -> Tagged:
-    """The row with its amounts marked too, where no name stands, and without what cannot be asked for."""
+def _with_facts(row: Tagged) -> Tagged:
+    """The row with its facts marked too, where no name stands, and without what cannot be asked for."""
     names = [each for each in row.mentions if askable(each.type)]
     more = [
         each
-        for each in amounts(row.text)
+        for each in facts(row.text)
         if all(each.end <= name.start or name.end <= each.start for name in names)
     ]
     return Tagged(row.text, tuple(sorted((*names, *more))))
@@ -85,11 +87,17 @@ def _one(draw: random.Random, row: Tagged) -> _Asked | None:
 
 
 def _in_company(draw: random.Random, text: str, asked: _Asked, rows: Sequence[Tagged]) -> Question:
-    """On the text among others; alone where the question tells its kind alone."""
+    """On the text among others; alone where the question tells only a kind, or they hold the answer too."""
     words = text[asked.answer.start : asked.answer.end]
-    chosen = draw.choices(rows, k=draw.randint(0, OTHERS)) if asked.crowd else []
-    others = [row.text for row in chosen if words not in row.text]
-    place = draw.randint(0, len(others))
-    before, after = "".join(others[:place]), "".join(others[place:])
-    start = len(before) + asked.answer.start
-    return Question(asked.question, before + text + after, (words,), start, len(words))
+    chosen = draw.choices(rows, k=draw.randint(0, OTHERS)) if asked.company else []
+    place = draw.randint(0, len(chosen))
+    before = "".join(_closed(row.text) for row in chosen[:place])
+    context = before + _closed(text) + "".join(_closed(row.text) for row in chosen[place:])
+    if context.count(words) > 1:
+        before, context = "", text
+    return Question(asked.question, context, (words,), len(before) + asked.answer.start, len(words))
+
+
+def _closed(text: str) -> str:
+    """Texts are cut from others: none runs into the next."""
+    return text if text.endswith(_CLOSES) else text + "。"

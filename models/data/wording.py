@@ -55,16 +55,18 @@ _ALONE: Mapping[str, tuple[str, ...]] = {
     "book": ("书名是什么？", "是哪本书？"),
     "movie": ("电影叫什么名字？", "说的是哪部电影？"),
     "game": ("游戏叫什么名字？", "说的是哪款游戏？"),
-    "date": ("是哪天？", "日期是哪天？", "什么时候？"),
-    "clock": ("是几点？", "时间是几点？", "什么时候？"),
+    "date": ("是哪天？", "日期是哪天？"),
+    "clock": ("是几点？", "时间是几点？", "几点？"),
     "span": ("要多久？", "多长时间？", "时间有多长？"),
     "money": ("多少钱？", "价格是多少？", "金额是多少？"),
     "share": ("比例是多少？", "占多少？"),
     "age": ("多大年纪？", "几岁？", "年龄是多少？"),
     "telephone": ("电话是多少？", "联系电话是多少？", "怎么联系？"),
 }
-_CLAUSE = re.compile(r"[^，、：,:。！？；!?;\n（）()“”]+")
-_LINK = re.compile("(?:大?约|共|只有?|仅|达到?|为|是|在|于|到|有|由|至|从|叫)+$")
+_MARKS = r"，、：,:。！？；!?;\n（）()“”"
+_BEFORE = re.compile(rf"[^{_MARKS}]*$")
+_AFTER = re.compile(rf"[^{_MARKS}]*")
+_LINK = re.compile("(?<!现)(?<!没)(?<!不)(?<!认)(?<!位)(?:约为|约|共有|共|只有|仅有|仅|达到|达|为|是|在|叫)$")
 _SO = re.compile("^(?:所以|因此|因而|于是|就|便)+")
 ASKED = 20  # code points of a clause that the question keeps on either side
 LEAST = 4  # code points that it keeps at least in all: fewer tell nothing
@@ -80,7 +82,7 @@ def ways_of(row: Tagged, answer: Mention) -> list[Way]:
         return [_why]
     clause = _clause(row.text, answer)
     ways: list[Way] = [_in_place, _in_place]
-    if not clause.after and len(_LINK.sub("", clause.before)) > 1:
+    if not clause.after and len(_LINK.sub("", clause.before)) >= 2:
         ways += [_what_it_is] * 3
     if answer.type in _OFFICE:
         ways += [_of_office] * 2
@@ -110,9 +112,8 @@ class _Clause:
 
 
 def _clause(text: str, answer: Mention) -> _Clause:
-    found = (found for found in _CLAUSE.finditer(text) if found.start() <= answer.start < found.end())
-    start, end = next((each.span() for each in found), (answer.start, answer.end))
-    return _Clause(text[start : answer.start], text[answer.end : max(end, answer.end)])
+    before, after = _BEFORE.search(text, 0, answer.start), _AFTER.match(text, answer.end)
+    return _Clause(before[0] if before else "", after[0] if after else "")
 
 
 def _in_place(draw: random.Random, row: Tagged, answer: Mention) -> str | None:
@@ -143,7 +144,7 @@ def _who_it_is(draw: random.Random, row: Tagged, answer: Mention) -> str:
 
 def _why(draw: random.Random, row: Tagged, answer: Mention) -> str | None:
     """Of a reason: why what is said next is so."""
-    found = _CLAUSE.search(row.text, answer.end)
+    found = _AFTER.match(row.text, answer.end + 1)
     what = _SO.sub("", found[0]) if found else ""
     if len(what) < LEAST:
         return None

@@ -27,6 +27,16 @@ UNSEEN = "".join(chr(code) for first, last in _UNSEEN_RANGES for code in range(f
 
 _UNSEEN = frozenset(UNSEEN)
 
+MARKS = "。，、；：！？…" + UNSEEN
+"""What ends or joins clauses, and what parts words."""
+
+
+def without_marks(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span without marks at either end; whole where it is nothing else."""
+    words = text[start:end]
+    left, right = words.lstrip(MARKS), words.rstrip(MARKS)
+    return (end - len(left), start + len(right)) if left else (start, end)
+
 
 def tidy(text: str, raw: Iterable[tuple[int, int]], blanks: Iterable[bool]) -> Spans:
     """Spans `[tokens, 2]` into `text`, half open, such that a character belongs to one token at most.

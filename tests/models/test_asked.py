@@ -1,4 +1,4 @@
-"""Questions made by the word that asks for what is marked in a text, or for an amount."""
+"""Questions made by the word that asks for what is marked in a text, or for a fact found by rule."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.data.amounts import amounts
 from models.data.asked import LONGEST, OTHERS, asked_questions, pieces
+from models.data.facts import facts
 from models.data.rows import Mention, Tagged
 
 OFFICE = Tagged(
@@ -44,7 +44,12 @@ def answers_of(questions, asked):
         ),
         ("坐2号线二十多分钟，走300米", {"line": ["2号线"], "span": ["二十多分钟"], "length": ["300米"]}),
         ("这是第二次，好一点了，第三天再说，几百年来", {}),
-        ("2003-2004年的第3名", {"year": ["2004年"]}),
+        ("2003-2004年的第3名，第二十三个，几十年来，数百名，一百零五元六角，2003-04年", {}),
+        ("高45-150厘米，8到15秒，三年半，三岁半，5块多，3元5角，百分之三点五，3克拉", {}),
+        ("三点建议，下跌50点，比分98：85，一周一次，98年世界杯", {}),
+        ("每周三次，5000年的历史", {"times": ["三次"], "span": ["5000年"]}),
+        ("一九九八年，两千零八年，20100312，两块蛋糕，两三千", {}),
+        ("改到三点半，涨到12元，押金：七千元", {"clock": ["三点半"], "money": ["12元", "七千元"]}),
         (
             "鸡蛋四个，十二月下旬买，2016年10月买的",
             {"count": ["四个"], "month": ["十二月下旬", "2016年10月"]},
@@ -54,18 +59,18 @@ def answers_of(questions, asked):
         ("编号1234567890", {}),
     ],
 )
-def test_amounts_are_marked_with_their_units_and_ordinals_are_none(text, found):
+def test_facts_are_marked_with_their_units_and_ordinals_are_none(text, found):
     marked: dict[str, list[str]] = {}
-    for each in amounts(text):
+    for each in facts(text):
         marked.setdefault(each.type, []).append(text[each.start : each.end])
     assert marked == found
 
 
 @given(st.text("第一二两3年月日号点半钟周个小时元%人次岁13800.:-，x", max_size=60))
-def test_amounts_stand_in_order_and_apart(text):
-    edges = [edge for each in amounts(text) for edge in (each.start, each.end)]
-    assert edges == sorted(edges)
-    assert all(each.start < each.end <= len(text) for each in amounts(text))
+def test_a_fact_is_some_characters_and_never_part_of_a_longer_number(text):
+    for each in facts(text):
+        assert each.start < each.end
+        assert each.type == "telephone" or not re.search(r"[\d一二两第]$", text[: each.start])
 
 
 @given(
@@ -83,9 +88,10 @@ def test_every_answer_stands_where_it_is_said_to_and_once(texts, count, seed):
         assert each.question.endswith("？")
 
 
-def test_names_and_amounts_are_asked_for_by_their_own_words():
+def test_names_and_facts_are_asked_for_by_their_own_words():
     made = asked_questions(ROWS * 200, 600, 1)
-    assert len(made) == 600
+    assert 300 < len(made) < 600, "each question on a context is made once"
+    assert len({(each.question, each.context) for each in made}) == len(made)
     assert made == asked_questions(ROWS * 200, 600, 1) != asked_questions(ROWS * 200, 600, 2)
     assert answers_of(made, ".*电影.*|.*影片.*") == {"《流浪地球》"}
     assert answers_of(made, ".*几点.*") == {"下午三点半"}
@@ -117,13 +123,19 @@ def test_an_office_is_asked_for_from_both_sides():
 
 def test_a_context_is_the_text_among_others_unless_its_kind_alone_is_asked_for():
     made = asked_questions(ROWS * 60, 300, 3)
-    assert {each.context for each in made if each.question == "电话是多少？"} == set()
     alone = [each for each in made if each.question in ("说的是哪部电影？", "电影叫什么名字？")]
     assert alone
     assert all(each.context == FILM.text for each in alone)
     longest = (OTHERS + 1) * max(len(row.text) for row in ROWS)
-    assert max(len(each.context) for each in made) > longest / 2
-    assert all(len(each.context) <= longest for each in made)
+    assert longest / 2 < max(len(each.context) for each in made) <= longest
+
+
+def test_texts_in_company_do_not_run_into_each_other():
+    cut = Tagged("票价上调了2", ()), Tagged("50元的票明天再卖", ())
+    made = asked_questions(cut * 50, 50, 1)
+    assert {each.answers[0] for each in made} == {"50元"}
+    assert any("上调了2。50元" in each.context for each in made)
+    assert not [each for each in made if "250" in each.context]
 
 
 def test_long_texts_are_asked_about_in_pieces_of_whole_sentences():

@@ -121,6 +121,17 @@ def test_other_rows_to_be_measured_on_are_measured_on(place):
     assert place.make() == ["evaluate", "pack"]
 
 
+def test_rows_of_another_set_are_learnt_anew_where_other_rows_are_measured_on(place):
+    (place.data / "more").mkdir()
+    row = json.dumps({"text": "今天的足球比赛进球队员很好", "label": "news_sports"})
+    (place.data / "more/train.jsonl").write_text(row, "utf-8")
+    place.change("validation = 20", "validation = 20\nalso = { more = 5 }")
+    assert place.make() == list(STAGES)
+    path = place.data / "tnews/dev.json"
+    path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:30]), "utf-8")
+    assert place.make() == list(STAGES), "what is measured on is not to be learnt"
+
+
 def test_another_base_under_the_same_name_is_taken(place):
     place.change(place.base, f'base = "{place.folder / "tiny.bin"}"')
     assert place.make(last="base") == ["base"]

@@ -82,28 +82,59 @@ def test_questions_are_made_on_raw_passages(place):
         assert text.first.endswith("？")
 
 
-def test_a_reader_learns_questions_asked_on_other_texts_but_none_on_what_is_held_out(place):
+def with_asked(job, **asked):
+    """The job, with so many questions asked on each set."""
+    data = msgspec.structs.replace(job.recipe.data, asked=asked)
+    return replace(job, recipe=msgspec.structs.replace(job.recipe, data=data))
+
+
+@pytest.fixture
+def reader(place):
     recipe, _ = read_recipe(str(place / "qa.toml"))
-    job = Job(recipe, "", "", place / "data", place / "work", QUIET)
-    plain = split_of(job)
-    held, official = (
-        max(rows, key=lambda row: len(row.context)).context
-        for rows in (plain.validation, official_of(job)[0])
-    )
-    starts = (held, official, "小王在店里买了一台电视，")
-    rows = [{"text": f"{start}他付了三百块钱。"} for start in starts]
-    (place / "data/notices").mkdir(exist_ok=True)
-    lines = [json.dumps({**row, "label": "any"}, ensure_ascii=False) for row in rows]
-    (place / "data/notices/train.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    data = msgspec.structs.replace(recipe.data, asked={"notices": 5})
-    more = split_of(replace(job, recipe=msgspec.structs.replace(recipe, data=data)))
+    return Job(recipe, "", "", place / "data", place / "work", QUIET)
+
+
+@pytest.fixture
+def openings(reader):
+    """How a context opens that is held out, one that is measured on, and one that is neither."""
+    sides = (split_of(reader).validation, official_of(reader)[0])
+    return [
+        *(max(rows, key=lambda row: len(row.context)).context for rows in sides),
+        "小王在店里买了一台电视，",
+    ]
+
+
+def write_rows(folder, file, rows):
+    folder.mkdir(exist_ok=True)
+    (folder / file).write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+
+
+def test_a_reader_learns_questions_asked_on_other_texts_but_none_on_what_is_held_out(reader, openings):
+    texts = [f"{opening}他付了三百块钱。" for opening in openings]
+    write_rows(reader.data / "notices", "train.jsonl", [{"text": text, "label": "any"} for text in texts])
+    plain, more = split_of(reader), split_of(with_asked(reader, notices=2))
     asked = more.train[len(plain.train) :]
     assert more.validation == plain.validation
-    assert {(each.context, each.answers) for each in asked} == {
-        ("小王在店里买了一台电视，他付了三百块钱。", ("三百块钱",))
-    }
-    assert more.files[-1].file == "notices/train.jsonl"
-    assert "asked" in more.files[-1].source
+    assert {(each.context, each.answers) for each in asked} == {(texts[-1], ("三百块钱",))}
+    (file,) = more.files[len(plain.files) :]
+    assert (file.file, file.rows) == ("notices/train.jsonl", len(asked))
+    assert "asked" in file.source
+
+
+def test_names_that_are_marked_are_asked_for(reader, openings):
+    rows = [
+        {"text": f"{opening}周芷兰", "label": {"name": {"周芷兰": [[len(opening), len(opening) + 2]]}}}
+        for opening in openings
+    ]
+    write_rows(reader.data / "cluener2020", "train.json", rows)
+    asked = split_of(with_asked(reader, cluener2020=3)).train[len(split_of(reader).train) :]
+    assert {(each.context.rstrip("。"), each.answers) for each in asked} == {(rows[-1]["text"], ("周芷兰",))}
+
+
+def test_texts_that_give_no_questions_are_said(reader):
+    write_rows(reader.data / "dull", "train.jsonl", [{"text": "没有什么可以问的一句话，真的没有什么"}])
+    with pytest.raises(MakeError, match='"dull", whose texts give none'):
+        split_of(with_asked(reader, dull=3))
 
 
 def test_questions_are_asked_of_readers_alone(place):

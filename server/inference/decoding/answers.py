@@ -12,6 +12,7 @@ from server.errors import BadBundle, BadOption
 from server.inference.decoding.scores import Scores, by_token
 from server.inference.decoding.span_table import SpanTable
 from server.inference.manifest import Manifest
+from server.inference.spans import without_marks
 from server.inference.values import Answers, Encoded, Options, Span
 
 TOP_K = 1
@@ -23,9 +24,6 @@ MOST_ANSWERS = 20
 LONGEST_ANSWER = 256
 """How many characters a caller may allow an answer."""
 
-MARKS = "。，、；：！？… \t\r\n\u3000"
-"""What ends or joins clauses: no part of an answer, though readers learn it from answers that are clauses."""
-
 
 class AnswersDecoder:
     """Every span of the context competes in one softmax of start plus end logits, over all windows.
@@ -33,8 +31,8 @@ class AnswersDecoder:
     Windows are merged token by token first, so a span has one score, wherever windows lie. Where the
     bundle can say "no answer", the first token's start plus end, the least of all windows (as SQuAD 2.0
     does it, Rajpurkar et al. 2018), takes part in that softmax: its share is `no_answer_score`. Further
-    answers never overlap better ones, and none begins or ends with a mark that ends or joins clauses.
-    `threshold` drops answers under it.
+    answers never overlap better ones. None begins or ends with a mark that ends or joins clauses, unless it
+    is nothing else: readers learn from answers that are clauses. `threshold` drops answers under it.
 
     A span of n characters counts n to the power of -`brevity`: start and end are judged apart from one
     another, which makes long spans likelier than they are.
@@ -63,7 +61,7 @@ class AnswersDecoder:
         total = table.mass * np.exp(table.top - top) + np.exp(null - top)
         context = encoded.text.second or ""
         found = [
-            _bare_span(context, start, end, float(np.exp(score - top) / total))
+            _span(context, start, end, float(np.exp(score - top) / total))
             for score, start, end in table.best(min(options.top_k or TOP_K, MOST_ANSWERS))
         ]
         lowest = options.threshold or 0.0
@@ -86,12 +84,8 @@ class AnswersDecoder:
         return min(float(rows[0].sum(dtype=np.float64)) for rows in logits)
 
 
-def _bare_span(context: str, start: int, end: int, score: float) -> Span:
-    """The span without marks of its sentence at either end; whole where it is nothing else."""
-    words = context[start:end]
-    left, right = words.lstrip(MARKS), words.rstrip(MARKS)
-    if left:
-        start, end = end - len(left), start + len(right)
+def _span(context: str, start: int, end: int, score: float) -> Span:
+    start, end = without_marks(context, start, end)
     return Span(context[start:end], start, end, score)
 
 

@@ -35,6 +35,7 @@ def test_the_best_is_expected():
         (Expected(label="a", score=0.7), labels(("a", 0.715))),
         (PERSON, Entities((entity("loc", 4, 5, 0.99), entity(score=0.89)))),
         (Expected(label="", score=0.0), Entities(())),
+        (Expected(label="，北京。", score=0.9, start=3, end=7), Answers((Span("北京", 4, 6, 0.9),), None)),
     ],
 )
 def test_within_the_tolerance_nothing_differs(expected, answer):
@@ -50,6 +51,16 @@ def test_within_the_tolerance_nothing_differs(expected, answer):
         (PERSON, Entities((entity(end=3),)), "expected per at 0-2, got per at 0-3"),
         (PERSON, Entities((entity(score=0.87),)), "got 0.8700"),
         (Expected(label="", score=0.0), Entities((entity(),)), "expected nothing"),
+        (
+            Expected(label="北京。", score=0.9, start=3, end=6),
+            Answers((Span("北京", 4, 6, 0.9),), None),
+            "got 北京 at 4-6",
+        ),
+        (
+            Expected(label="北京市", score=0.9, start=3, end=6),
+            Answers((Span("北京", 3, 5, 0.9),), None),
+            "expected 北京市 at 3-6",
+        ),
     ],
 )
 def test_what_differs_is_said(expected, answer, words):
