@@ -47,7 +47,8 @@ _PATTERNS: Mapping[str, str] = {
     r"(?![-\d])",
     "line": rf"{_NUMBER}(?:号线|路车)",
 }
-_ANY = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
+_BEGINS = rf"(?=[\d{_NUMERAL}周星礼上下本这今明后昨当凌清早中傍晚]|(?<=[为于因]))"  # saves most of the time
+_ANY = re.compile(f"{_BEGINS}(?:{'|'.join(f'(?P<{kind}>{pattern})' for kind, pattern in _PATTERNS.items())})")
 
 
 def facts(text: str) -> list[Mention]:
