@@ -46,7 +46,9 @@ def line_of(subject: Subject, official: Official, seen: Seen) -> Line:
     """All that is known of it."""
     trained, bundle, notes = subject.trained, subject.bundle, subject.notes
     if subject.teacher and seen.teacher is None:
-        notes += (f"its teacher {subject.teacher} is not here: the agreement is not known.",)
+        notes += (
+            f"its teacher {subject.teacher} is not here, or was trained again since: no agreement is known.",
+        )
     origin = trained.record if trained else bundle.manifest.lineage if bundle else None
     assert origin is not None, "what was seen has a network or a bundle. This is a bug."
     agreed = agreement(seen.int8, seen.teacher) if seen.int8 and seen.teacher else None

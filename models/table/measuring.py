@@ -65,14 +65,14 @@ class Measuring:
         return Seen(tokens, fp32=self._in_torch(trained, official))
 
     def _teacher(self, subject: Subject, official: Official) -> Answered | None:
-        """What its teacher says; None where it has none, or it is not here."""
+        """What its teacher says; None where it has none, or it is not here, or another was made since."""
         if not subject.teacher:
             return None
         try:
             trained = load_trained(self._work / subject.teacher / "finetune")
         except MakeError:
             return None
-        return self._in_torch(trained, official)
+        return self._in_torch(trained, official) if trained.record.made <= subject.made else None
 
     def _in_torch(self, trained: Trained, official: Official) -> Answered:
         """The answers of a network that has no graph."""

@@ -33,6 +33,13 @@ class Subject:
         """The work folder of whom it learnt from; empty where there is no such recipe or teacher."""
         return self.recipe.teacher if self.recipe else ""
 
+    @property
+    def made(self) -> str:
+        """When its network was made, in UTC; empty where there is none."""
+        if self.trained:
+            return self.trained.record.made
+        return self.bundle.manifest.lineage.made if self.bundle else ""
+
 
 def of_recipe(name: str, work: Path) -> Subject:
     """What was made by the recipe of that name or file; MakeError where it is wrong."""

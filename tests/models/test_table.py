@@ -172,6 +172,19 @@ def test_a_network_that_was_trained_again_is_not_the_bundles(place, lines):
     assert any("not in the work folder" in note for note in bundle.notes)
 
 
+def test_a_teacher_that_was_trained_again_has_not_taught_the_bundle(place, lines):
+    trained = load_trained(place / "work/teacher/finetune")
+    update_record(trained, msgspec.structs.replace(trained.record, made="2030-01-01T00:00:00+00:00"))
+    try:
+        _, sheet = table(place, "--bundle", place / "work/student/pack/student")
+    finally:
+        update_record(trained, trained.record)
+    (bundle,) = sheet.lines
+    assert bundle.agreement is None
+    assert [score.teacher for score in bundle.scores] == [score.teacher for score in lines[2].scores]
+    assert any("trained again since" in note for note in bundle.notes)
+
+
 @pytest.fixture
 def packed(tmp_path):
     """A bundle of nobody's recipe, with data that it states a figure on."""
