@@ -176,10 +176,11 @@ def test_a_teacher_that_was_trained_again_has_not_taught_the_bundle(place, lines
     trained = load_trained(place / "work/teacher/finetune")
     update_record(trained, msgspec.structs.replace(trained.record, made="2030-01-01T00:00:00+00:00"))
     try:
-        _, sheet = table(place, "--bundle", place / "work/student/pack/student")
+        packed = place / "work/student/pack/student"
+        _, sheet = table(place, place / "student.toml", "--bundle", packed)
     finally:
         update_record(trained, trained.record)
-    (bundle,) = sheet.lines
+    bundle = sheet.lines[-1]
     assert bundle.agreement is None
     assert [score.teacher for score in bundle.scores] == [score.teacher for score in lines[2].scores]
     assert any("trained again since" in note for note in bundle.notes)
