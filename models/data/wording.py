@@ -43,9 +43,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "reason": ("为什么",),
 }
 _OFFICE = ("name", "position", "company")
-_FIRST = frozenset(
-    {"date", "month", "year", "weekday", "clock"}
-)  # whose word stands at the head as well as in place
+# Whose word stands at the head as well as in place.
+_FIRST = frozenset({"date", "month", "year", "weekday", "clock"})
 _COUNTED = frozenset({"length", "weight", "people", "times", "money", "age"})
 _NUMERALS = "0123456789.,一二三四五六七八九十百千万亿两几多余"
 _ALONE: Mapping[str, tuple[str, ...]] = {

@@ -16,15 +16,11 @@ from typer.testing import CliRunner
 from docs.generate.results import comparison_in
 from models.cli import main
 from models.table.sheet import Sheet
-from models.table.twin import float_twin, milliseconds
 from models.workspace import load_trained, update_record
-from server.inference.bundle import load_bundle
 from server.inference.manifest import Quality
-from server.inference.predictor import Predictor
-from server.inference.values import Task, Text
 from tests.kit import making_kit as kit
 from tests.kit import rows_kit
-from tests.kit.bundle_kit import gather_graph, slow_graph, write_bundle
+from tests.kit.bundle_kit import write_bundle
 
 ROOT = Path(__file__).parents[2]
 QUIET = Console(file=io.StringIO())
@@ -247,15 +243,3 @@ def test_what_cannot_be_is_one_sentence(tmp_path, words, why):
     assert (done.exit_code, sheet) == (1, None)
     assert why in done.stderr
     assert "Traceback" not in done.output
-
-
-def test_the_slower_of_two_takes_longer(tmp_path):
-    bundle = load_bundle(write_bundle(tmp_path / "mine", graph=gather_graph(Task.CLASSIFY)))
-    (tmp_path / "slow.onnx").write_bytes(slow_graph(Task.CLASSIFY).SerializeToString())
-    predictors = [
-        Predictor(each) for each in (bundle, float_twin(bundle, tmp_path / "slow.onnx", tmp_path / "t"))
-    ]
-    for predictor in predictors:
-        predictor.start()
-    fast, slow = milliseconds(predictors, [Text("今天看球")] * 5)
-    assert slow > 3 * fast > 0
