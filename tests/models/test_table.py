@@ -17,6 +17,7 @@ from docs.generate.results import comparison_in
 from models.cli import main
 from models.table.sheet import Sheet
 from models.workspace import load_trained, update_record
+from server.inference.bundle import load_bundle
 from server.inference.manifest import Quality
 from tests.kit import making_kit as kit
 from tests.kit import rows_kit
