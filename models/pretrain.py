@@ -18,9 +18,8 @@ from models.infer import load_network
 from models.job import Job
 from models.layout import single_windows
 from models.loop import Run
-from models.task_data import Split, sources, split_of
+from models.task_data import Split, free_texts, sources, split_of
 from models.teachers import whole_base
-from models.unlabelled import free_texts
 from models.workspace import Trained, load_trained
 
 HELD_OUT = 500  # raw texts that the network is scored on
@@ -52,7 +51,7 @@ def shuffled_texts(job: Job) -> list[str]:
     """So many texts of each set as the recipe says, drawn by its seed; none held out or measured on."""
     split, found = split_of(job), list[str]()
     for name, count in job.pretrain.texts.items():
-        texts = free_texts(job, name, split)
+        texts = free_texts(job, name, split.validation)
         found += random.Random(job.recipe.seed).sample(texts, min(count, len(texts)))
     random.Random(job.recipe.seed).shuffle(found)
     if len(found) <= 2 * HELD_OUT:

@@ -17,9 +17,9 @@ from models.job import Job
 from models.judged import Judge, judged_pairs
 from models.loop import Run
 from models.practice import keep_rows
-from models.task_data import Split, exam_of, examples_of, sources, split_of
+from models.task_data import Split, exam_of, examples_of, free_texts, sources, split_of
 from models.teachers import whole_base
-from models.unlabelled import free_texts, passages, words_of
+from models.unlabelled import passages, words_of
 from models.workspace import Trained, load_trained
 
 
@@ -47,7 +47,7 @@ def run(job: Job) -> Trained:
 def made_rows(job: Job, split: Split, start: Trained) -> list[Labelled | Question]:
     """So many of each set's texts as the recipe says; none from a text that is held out or measured on."""
     section, seed, made = job.rehearse, job.recipe.seed, list[Labelled | Question]()
-    sets = {name: free_texts(job, name, split) for name in section.questions}
+    sets = {name: free_texts(job, name, split.validation) for name in section.questions}
     if section.labels is UNSET:
         for name, texts in sets.items():
             made += cloze_questions(passages(texts), section.questions[name], seed)

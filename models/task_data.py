@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,7 +126,7 @@ def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataD
         rows += found
         files.append(_digest(file, len(found)))
     for name, count in ({} if section.asked is UNSET else section.asked).items():
-        made = asked_questions(_askable(job, name, known), count, seed)
+        made = asked_questions(_askable(job, name, validation), count, seed)
         if not made:
             raise MakeError(f'The recipe has questions asked on "{name}", whose texts give none.')
         rows += made
@@ -134,13 +134,20 @@ def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataD
     return rows, files
 
 
-def _askable(job: Job, name: str, known: Set[tuple[str, ...]]) -> list[Tagged]:
-    """The texts of set `name`, names marked where it is a known set of those; none opens as a `known` one."""
-    if name in TAGGED.known:
-        rows = TAGGED.read(job.data, name, "train")[0]
-        return [row for row in rows if opening(row) not in known]
+def _askable(job: Job, name: str, validation: Sequence[Row]) -> list[Tagged]:
+    """The texts of set `name`: with its names, where it is a known set of those, else in pieces."""
+    texts = free_texts(job, name, validation)
+    if name not in TAGGED.known:
+        return pieces(texts)
+    free = set(texts)
+    return [row for row in TAGGED.read(job.data, name, "train")[0] if row.text.strip() in free]
+
+
+def free_texts(job: Job, name: str, validation: Sequence[Row]) -> list[str]:
+    """Each raw text of set `name` once, less what is held out for validation or officially measured on."""
+    held = {part for row in (*validation, *official_rows(job)) for part in opening(row)}
     texts = dict.fromkeys(read_texts(job.data, name))
-    return pieces([text for text in texts if opening(Tagged(text, ())) not in known])
+    return [text for text in texts if opening(Tagged(text, ()))[0] not in held]
 
 
 def official_rows(job: Job) -> list[Row]:

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from tokenizers import Tokenizer
 
 from models.data.cloze import cloze_questions
-from models.data.rows import Labelled, bare, opening
-from models.data.texts import read_texts
+from models.data.rows import bare
 from models.data.twins import near_pairs, twin_pairs
 from models.job import Job
-from models.task_data import Split, official_rows
+from models.task_data import Split, free_texts
 from models.vocabulary import is_chinese
 from server.inference.values import Task, Text
 
@@ -28,7 +27,7 @@ def unlabelled(job: Job, counts: Mapping[str, int], split: Split, tokenizer: Tok
     seed, words, found = job.recipe.seed + 1, words_of(tokenizer), list[Text]()
     known = {row.key[0] for row in split.train}
     for name, count in counts.items():
-        texts = free_texts(job, name, split)
+        texts = free_texts(job, name, split.validation)
         if job.recipe.task is Task.PAIR:
             made = twin_pairs(texts, words, ("", ""), count // 3, seed)
             found += near_pairs(texts, words, count - len(made), seed) + [row.asked for row in made]
@@ -38,13 +37,6 @@ def unlabelled(job: Job, counts: Mapping[str, int], split: Split, tokenizer: Tok
             new = [Text(text) for text in texts if bare(text) not in known]
             found += random.Random(seed).sample(new, min(count, len(new)))
     return found
-
-
-def free_texts(job: Job, name: str, split: Split) -> list[str]:
-    """Each raw text of set `name` once, less what is held out for validation or officially measured on."""
-    held = {part for row in (*split.validation, *official_rows(job)) for part in opening(row)}
-    texts = dict.fromkeys(read_texts(job.data, name))
-    return [text for text in texts if opening(Labelled(text, ""))[0] not in held]
 
 
 def passages(texts: Sequence[str]) -> list[str]:

@@ -13,29 +13,29 @@ from models.data.rows import Mention
 
 _NUMERAL = "零〇一二三四五六七八九十百千万亿两"
 # What stands before a number that is part of another, the end of a range, or an ordinal.
-_ALONE = (
+_APART = (
     rf"(?<![第几数每点\d{_NUMERAL}~～—–-])(?<!\d[.,:：/])(?<![\d{_NUMERAL}年月日点][到至])"
     "(?![百千万](?:年|米|里|斤|元|人|岁|次|天))"
 )
-_WORDS = f"[{_NUMERAL}]*[二三四五六七八九十百千万两][{_NUMERAL}]*"
-_NUMBER = rf"{_ALONE}(?:\d+(?:[.,]\d+)*[多余]?[百千万亿]*|{_WORDS})[多余几]?"
+_SPELT = f"[{_NUMERAL}]*[二三四五六七八九十百千万两][{_NUMERAL}]*"
+_NUMBER = rf"{_APART}(?:\d+(?:[.,]\d+)*[多余]?[百千万亿]*|{_SPELT})[多余几]?"
 _SMALL = rf"(?:\d{{1,2}}|[{_NUMERAL}]{{1,3}})"
 _ENDS = rf"(?![半多余零〇几]|[{_NUMERAL}\d])"  # after a unit: the number goes on
 _HOUR = "(?:今天|明天|后天|昨天|当天)?(?:凌晨|清晨|早上|上午|中午|下午|傍晚|晚上)"
 _PATTERNS: Mapping[str, str] = {
     "reason": r"(?:(?<=因为)|(?<=由于)|(?<=[，。；：\s]因)(?![此而素果特为]))[^，。；！？!?,;\s]{2,20}(?=，)",
-    "date": rf"{_ALONE}(?:\d{{4}}年)?{_SMALL}月{_SMALL}[日号]",
-    "month": rf"{_ALONE}(?:\d{{4}}年)?(?:1?\d|十?[一二三四五六七八九十])月(?:[上中下]旬|初|底|份)?"
+    "date": rf"{_APART}(?:\d{{4}}年)?{_SMALL}月{_SMALL}[日号]",
+    "month": rf"{_APART}(?:\d{{4}}年)?(?:1?\d|十?[一二三四五六七八九十])月(?:[上中下]旬|初|底|份)?"
     rf"(?![{_NUMERAL}\d])",
-    "year": rf"{_ALONE}[12]\d{{3}}年(?![代级前的]|历史|\d)",
-    "weekday": rf"{_ALONE}(?:上|下|本|这)?(?<!每)(?:周|星期|礼拜)[一二三四五六日天](?![年次天个])",
-    "clock": rf"{_ALONE}(?:{_HOUR}{_SMALL}点(?:半|钟|整|{_SMALL}分)?|{_SMALL}点(?:半|钟|整|{_SMALL}分)"
+    "year": rf"{_APART}[12]\d{{3}}年(?![代级前的]|历史|\d)",
+    "weekday": rf"{_APART}(?:上|下|本|这)?(?<!每)(?:周|星期|礼拜)[一二三四五六日天](?![年次天个])",
+    "clock": rf"{_APART}(?:{_HOUR}{_SMALL}点(?:半|钟|整|{_SMALL}分)?|{_SMALL}点(?:半|钟|整|{_SMALL}分)"
     r"|(?<=[日号天午晚上晨])\d{1,2}[:：][0-5]\d)"
     rf"(?![儿\d{_NUMERAL}])",
     "span": rf"(?![零\d]\d年|[12]\d{{3}}年|[{_NUMERAL}]{{4,}}年){_NUMBER}"
     rf"(?:个半?(?:小时|钟头|月|星期)|分钟|小时|天|周|年|秒)(?!代|级|前后|轻|制){_ENDS}",
     "money": rf"{_NUMBER}(?:元钱?|块钱?|美元|欧元|英镑)(?!角|儿|蛋|石|地){_ENDS}",
-    "share": rf"(?:{_ALONE}\d+(?:\.\d+)?[%％]|百分之{_SMALL}){_ENDS}(?!点)",
+    "share": rf"(?:{_APART}\d+(?:\.\d+)?[%％]|百分之{_SMALL}){_ENDS}(?!点)",
     "length": rf"{_NUMBER}(?:公里|千米|米|厘米|毫米){_ENDS}",
     "weight": rf"{_NUMBER}(?:公斤|千克|斤|吨|克)(?!拉){_ENDS}",
     "age": rf"{_NUMBER}岁{_ENDS}",

@@ -22,9 +22,9 @@ from models.make import make
 from models.practice import ROWS_FILE, with_practice
 from models.recipe import read_recipe
 from models.rehearse import made_rows
-from models.task_data import split_of
+from models.task_data import free_texts, split_of
 from models.teachers import whole_base
-from models.unlabelled import free_texts, words_of
+from models.unlabelled import words_of
 from models.workspace import load_trained
 from server.inference.values import Text
 from tests.kit import making_kit as kit
@@ -151,7 +151,7 @@ def test_a_recipe_without_bounds_goes_by_the_rule_alone(job, place):
     plain = msgspec.structs.replace(job.recipe, rehearse=section)
     start, split = load_trained(job.folder("base")), split_of(job)
     rows = made_rows(Job(plain, "", "", place / "data", place / "work", QUIET), split, start)
-    texts = free_texts(job, "afqmc", split)
+    texts = free_texts(job, "afqmc", split.validation)
     assert rows == twin_pairs(texts, words_of(start.tokenizer()), section.labels, 60, job.recipe.seed)
 
 

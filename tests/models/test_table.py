@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -155,14 +156,20 @@ def test_all_looks_are_recorded(place, lines):
     assert list(look.figures.values()) == [score.fp32 for score in lines[1].scores]
 
 
-def test_a_network_that_was_trained_again_is_not_the_bundles(place, lines):
-    trained = load_trained(place / "work/student/distil")
+@contextmanager
+def trained_again(folder):
+    """As if another network had been made there since."""
+    trained = load_trained(folder)
     update_record(trained, msgspec.structs.replace(trained.record, made="2030-01-01T00:00:00+00:00"))
     try:
-        packed = place / "work/student/pack/student"
-        _, sheet = table(place, place / "student.toml", "--bundle", packed)
+        yield
     finally:
         update_record(trained, trained.record)
+
+
+def test_a_network_that_was_trained_again_is_not_the_bundles(place, lines):
+    with trained_again(place / "work/student/distil"):
+        _, sheet = table(place, place / "student.toml", "--bundle", place / "work/student/pack/student")
     student, bundle = sheet.lines
     assert (student.bytes, student.int8_ms, student.scores[0].int8) == (None, None, None)
     assert (bundle.fp32_ms, bundle.minutes, bundle.scores[0].fp32) == (None, None, None)
@@ -170,13 +177,8 @@ def test_a_network_that_was_trained_again_is_not_the_bundles(place, lines):
 
 
 def test_a_teacher_that_was_trained_again_has_not_taught_the_bundle(place, lines):
-    trained = load_trained(place / "work/teacher/finetune")
-    update_record(trained, msgspec.structs.replace(trained.record, made="2030-01-01T00:00:00+00:00"))
-    try:
-        packed = place / "work/student/pack/student"
-        _, sheet = table(place, place / "student.toml", "--bundle", packed)
-    finally:
-        update_record(trained, trained.record)
+    with trained_again(place / "work/teacher/finetune"):
+        _, sheet = table(place, place / "student.toml", "--bundle", place / "work/student/pack/student")
     bundle = sheet.lines[-1]
     assert bundle.agreement is None
     assert [score.teacher for score in bundle.scores] == [score.teacher for score in lines[2].scores]
