@@ -75,7 +75,7 @@ class _Graph:
             _balance(layer, "qkv", "out")
             if self._activation() == "relu":
                 _balance(layer, "ffn_in", "ffn_out")
-            _fill_up(layer, widest)
+            fill_up(layer, widest)
             found |= {f"layers.{place}.{name}": value for name, value in layer.items()}
         return {name: np.ascontiguousarray(value, np.float32) for name, value in found.items()}
 
@@ -182,12 +182,12 @@ def _balance(layer: dict[str, Floats], before: str, after: str) -> None:
     layer[f"{after}.weight"] = taken / factor
 
 
-def _fill_up(layer: dict[str, Floats], units: int) -> None:
-    """Add inner units that nothing takes yet, as strong as the others, so that they may learn."""
+def fill_up(layer: dict[str, Floats], units: int) -> None:
+    """Add inner units, up to `units`, that nothing takes yet, as strong as the others: they may learn."""
     given, taken = layer["ffn_in.weight"], layer["ffn_out.weight"]
     more = units - len(given)
     size = np.median(np.linalg.norm(given, axis=1)) / np.sqrt(given.shape[1])
     fresh = np.random.default_rng(0).normal(0, size, (more, given.shape[1]))
-    layer["ffn_in.weight"] = np.concatenate([given, fresh])
-    layer["ffn_in.bias"] = np.concatenate([layer["ffn_in.bias"], np.zeros(more)])
-    layer["ffn_out.weight"] = np.concatenate([taken, np.zeros((len(taken), more))], axis=1)
+    layer["ffn_in.weight"] = np.concatenate([given, fresh]).astype(np.float32)
+    layer["ffn_in.bias"] = np.concatenate([layer["ffn_in.bias"], np.zeros(more, np.float32)])
+    layer["ffn_out.weight"] = np.concatenate([taken, np.zeros((len(taken), more), np.float32)], axis=1)

@@ -180,9 +180,9 @@ def _marks(recipe: Recipe) -> str:
 def _imitated(recipe: Recipe) -> str:
     for section in (recipe.pretrain, recipe.imitate):
         imitate = section and section.imitate
-        if imitate and len(imitate.layers) != len(recipe.network.layers):
+        if imitate and len(imitate.layers) != recipe.network.depth:
             return (
-                f"imitates {len(imitate.layers)} layers with a network of {len(recipe.network.layers)}: "
+                f"imitates {len(imitate.layers)} layers with a network of {recipe.network.depth}: "
                 "each of its layers stands for one."
             )
     if recipe.pretrain and not recipe.pretrain.masked and not recipe.pretrain.imitate:

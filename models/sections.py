@@ -54,17 +54,31 @@ class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_field
     texts: Mapping[str, float]
 
 
+class Above(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`layers` of another `base`, to stand above those of the recipe's own."""
+
+    base: str
+    layers: tuple[Annotated[int, Meta(ge=0)], ...]
+
+
 class NetworkSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which layers of the base the network starts from, and what is changed about it.
 
+    `above` puts layers of another base on top: a shallow network goes on as a deeper one (`models.stacked`).
     `marks` has the tokens of the second of two texts marked, as BERT's token types do.
     """
 
     layers: tuple[Annotated[int, Meta(ge=0)], ...]
+    above: Above | UnsetType = UNSET
     positions: Positive = 128
     activation: Activation = "relu"
     pooling: Pooling = "mean"
     marks: bool = False
+
+    @property
+    def depth(self) -> int:
+        """Layers of the network."""
+        return len(self.layers) + (0 if self.above is UNSET else len(self.above.layers))
 
 
 class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -108,8 +108,10 @@ def _inputs(job: Job, stage: str) -> Iterator[str]:
         yield from (file.sha256 for file in split_of(job).files)
         if recipe.data.also is not UNSET or recipe.data.asked is not UNSET:  # they leave out what it holds
             yield official_of(job)[1].sha256
-        if "@" not in recipe.base:  # else its name says which it is
-            yield open_base(recipe.base).sha256
+        above = recipe.network.above
+        for base in (recipe.base, *(() if above is UNSET else (above.base,))):
+            if "@" not in base:  # else its name says which it is
+                yield open_base(base).sha256
     elif stage in FIGURES or names:  # no raw text is learnt that figures are measured on
         yield official_of(job)[1].sha256
     for name in getattr(section, "teachers", None) or filter(None, [getattr(section, "teacher", "")]):

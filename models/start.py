@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
+from msgspec import UNSET
 
 from models.base import Base, Floats, open_base
 from models.data.texts import read_texts
 from models.errors import MakeError
 from models.job import Job
 from models.shape import Shape, pruned_shape
+from models.stacked import Stacked
 from models.task_data import split_of
 from models.tasks import TASKS
 from models.vocabulary import Vocabulary, count_characters, count_pieces, cut, cut_to_characters, tokenizer_of
@@ -46,21 +48,27 @@ def run(job: Job) -> Trained:
 
 
 def checked_base(job: Job) -> Base:
-    """The recipe's base; MakeError where it is missing, too small, or knows the rows held out."""
-    base = open_base(job.recipe.base)
-    _check_layers(job, base)
-    _check_held_out(job, base)
-    return base
+    """The recipe's base, and what is above it; MakeError: missing, too small, or knows rows held out."""
+    network = job.recipe.network
+    base = _checked(job, job.recipe.base, network.layers)
+    if network.positions > base.shape.positions:
+        raise MakeError(
+            f"The recipe takes {network.positions} positions; {base.name} has {base.shape.positions}."
+        )
+    if network.above is UNSET:
+        return base
+    above = _checked(job, network.above.base, network.above.layers)
+    return Stacked(base, above, network.layers, network.above.layers)
 
 
-def _check_layers(job: Job, base: Base) -> None:
-    layers, positions = job.recipe.network.layers, job.recipe.network.positions
+def _checked(job: Job, name: str, layers: Sequence[int]) -> Base:
+    base = open_base(name)
     if not layers or max(layers) >= base.shape.layers:
         raise MakeError(
             f"The recipe takes layers {list(layers)}; {base.name} has 0 to {base.shape.layers - 1}."
         )
-    if positions > base.shape.positions:
-        raise MakeError(f"The recipe takes {positions} positions; {base.name} has {base.shape.positions}.")
+    _check_held_out(job, base)
+    return base
 
 
 def _check_held_out(job: Job, base: Base) -> None:
@@ -95,7 +103,7 @@ def _shape(job: Job, vocabulary: Vocabulary, base: Base) -> Shape:
     return Shape(
         vocab=len(vocabulary.kept),
         hidden=base.shape.hidden,
-        layers=len(network.layers),
+        layers=network.depth,
         heads=base.shape.heads,
         ffn=base.shape.ffn,
         positions=network.positions,
@@ -140,7 +148,8 @@ def encoder_weights(
 
 
 def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict[str, Floats]:
-    weights = encoder_weights(base, vocabulary.kept, job.recipe.network.layers, shape)
+    layers = job.recipe.network.layers if job.recipe.network.above is UNSET else range(shape.layers)
+    weights = encoder_weights(base, vocabulary.kept, layers, shape)
     random = np.random.default_rng(job.recipe.seed)
     weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.features)).astype(np.float32)
     weights["head.bias"] = np.zeros(shape.outputs, np.float32)
