@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from msgspec import UNSET
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.finetune import Fitting, checkpoint_folder, save_result
@@ -24,9 +23,9 @@ from models.practice import with_practice
 from models.sections import DistilSection
 from models.task_data import Exam, Examples, Split, exam_of, examples_of, sources, split_of
 from models.tasks.figures import NO_LABEL
-from models.teachers import Said, fitting_teacher, teacher_logits
+from models.teachers import Said, fitting_teacher, said_of_texts, said_of_windows
 from models.unlabelled import unlabelled
-from models.workspace import Config, Trained, load_trained
+from models.workspace import Trained, load_trained
 from server.inference.values import Text
 
 
@@ -38,7 +37,7 @@ class Pupil(Fitting):
         network: Encoder,
         examples: Examples,
         exam: Exam,
-        said: Sequence[NDArray[np.float32]],
+        said: Said,
         section: DistilSection,
     ) -> None:
         super().__init__(network, examples, exam, smoothing=0.0)
@@ -74,16 +73,17 @@ def run(job: Job) -> Trained:
 
 def _taught(
     job: Job, start: Trained, split: Split, raw: Sequence[Text], teachers: Sequence[Trained]
-) -> tuple[Examples, list[NDArray[np.float32]]]:
+) -> tuple[Examples, Said]:
     """All windows that are learnt, and what the teachers say of each."""
     config, empty, seed = start.config, job.recipe.data.empty, job.recipe.seed
     examples = _with_raw(examples_of(config, start.tokenizer(), split.train), start, raw)
-    asked = [row.asked for row in split.train] + list(raw)
-    said = mean_said([of_windows(config, examples, teacher_logits(job, each, asked)) for each in teachers])
-    if empty is UNSET:
-        return examples, said
-    kept = examples.without_most_empty(empty, seed)
-    return examples.of(kept), [said[place] for place in kept]
+    if config.shape.head == "classify":
+        asked = [row.asked for row in split.train] + list(raw)
+        said = mean_said([said_of_texts(job, each, asked) for each in teachers])
+        return examples, for_windows(said, examples.windows)
+    if empty is not UNSET:
+        examples = examples.of(examples.without_most_empty(empty, seed))
+    return examples, mean_said([said_of_windows(job, each, examples.ids) for each in teachers])
 
 
 def _with_raw(examples: Examples, start: Trained, raw: Sequence[Text]) -> Examples:
@@ -99,17 +99,11 @@ def _with_raw(examples: Examples, start: Trained, raw: Sequence[Text]) -> Exampl
     )
 
 
-def mean_said(said: Sequence[Sequence[NDArray[np.float32]]]) -> list[NDArray[np.float32]]:
-    """The mean over teachers of the logits that each gives a window, [outputs] or [length, outputs]."""
+def mean_said(said: Sequence[Said]) -> Said:
+    """The mean over teachers of the logits that each gives a text or a window."""
     return [np.mean(logits, axis=0) for logits in zip(*said, strict=True)]
 
 
-def of_windows(config: Config, examples: Examples, said: Sequence[Said]) -> list[NDArray[np.float32]]:
-    """What the teacher `said` of texts, for each of the student's windows: [outputs] or [length, outputs].
-
-    Of classes it is the mean over the teacher's own windows of the text.
-    """
-    if config.shape.head == "classify":
-        means = [np.mean(windows, axis=0) for windows in said]
-        return [mean for mean, count in zip(means, examples.windows, strict=True) for _ in range(count)]
-    return [window for windows in said for window in windows]
+def for_windows(said: Said, windows: Sequence[int]) -> Said:
+    """What is said of each text, for every one of its `windows`."""
+    return [own for own, count in zip(said, windows, strict=True) for _ in range(count)]

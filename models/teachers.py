@@ -22,12 +22,12 @@ from models.network import Encoder
 from models.precision import autocast
 from models.start import encoder_weights
 from models.task_data import Split, exam_of
-from models.workspace import Config, Trained, load_trained
-from server.inference.values import Answer, Encoded, Text
+from models.workspace import Trained, load_trained
+from server.inference.values import Answer, Text
 
-PART = 4096  # texts whose scores are kept in one file
+PART = 4096  # windows whose logits are kept in one file
 Said = list[NDArray[np.float32]]
-"""A teacher's logits of one text, window by window: [outputs] or [length, outputs]."""
+"""A teacher's logits, window by window: [outputs] or [length, outputs]."""
 
 
 def whole_base(job: Job, start: Trained) -> Encoder:
@@ -79,43 +79,39 @@ def check_held_out(job: Job, teacher: Trained, split: Split) -> None:
         )
 
 
-def teacher_logits(job: Job, teacher: Trained, texts: Sequence[Text]) -> list[Said]:
-    """The teacher's logits of each text's windows (see `Said`); parts that are there already are read."""
+def said_of_windows(job: Job, teacher: Trained, ids: Sequence[Sequence[int]]) -> Said:
+    """The teacher's logits of each window; parts that are there already are read."""
     known = teacher.record.recipe_sha256, teacher.record.made  # a date alone may be that of two teachers
-    digest = hashlib.sha256(msgspec.json.encode((known, texts))).hexdigest()[:12]
+    digest = hashlib.sha256(msgspec.json.encode((known, ids))).hexdigest()[:12]
     folder = job.folder("teacher") / digest
     folder.mkdir(parents=True, exist_ok=True)
-    network, said = load_network(teacher), list[Said]()
-    for at in range(0, len(texts), PART):
-        path = folder / f"{at}.npy"
-        encoded = encode(teacher.config, teacher.tokenizer(), texts[at : at + PART])
+    network, said, classes = load_network(teacher), Said(), teacher.config.shape.head == "classify"
+    for at in range(0, len(ids), PART):
+        path, part = folder / f"{at}.npy", ids[at : at + PART]
         if not path.exists():
-            ids = [example.ids.tolist() for one in encoded for example in one.examples]
             with autocast():  # where it can be, twice as fast, and far finer than it is right
-                logits = logits_of(network, ids, teacher.config.pad)
+                logits = logits_of(network, part, teacher.config.pad)
             _save(path, np.concatenate([np.atleast_2d(own) for own in logits]))
-            job.console.print(f"teacher: {min(at + PART, len(texts))} of {len(texts)} texts")
-        said += _by_text(np.load(path), encoded, teacher.config)
+            job.console.print(f"teacher: {min(at + PART, len(ids))} of {len(ids)} windows")
+        table = np.load(path)
+        ends = np.cumsum([len(row) for row in part])
+        said += list(table) if classes else np.split(table, ends[:-1])
     return said
+
+
+def said_of_texts(job: Job, teacher: Trained, texts: Sequence[Text]) -> Said:
+    """What a teacher of classes says of each text: the mean [outputs] over its own windows."""
+    encoded = encode(teacher.config, teacher.tokenizer(), texts)
+    said = iter(
+        said_of_windows(job, teacher, [each.ids.tolist() for one in encoded for each in one.examples])
+    )
+    return [np.mean([next(said) for _ in one.examples], axis=0) for one in encoded]
 
 
 def answers_of(trained: Trained, rows: Sequence[Row]) -> list[Answer]:
     """What a network without a graph answers to each row, by the server's encoder and decoder."""
     exam = exam_of(trained.config, trained.tokenizer(), rows)
     return exam.answers(logits_of(load_network(trained), exam.ids, trained.config.pad))
-
-
-def _by_text(table: NDArray[np.float32], encoded: Sequence[Encoded], config: Config) -> list[Said]:
-    """The rows of a part as each text's windows: one row a window for classes, else one a token."""
-    classes, at, found = config.shape.head == "classify", 0, list[Said]()
-    for one in encoded:
-        windows = []
-        for example in one.examples:
-            length = 1 if classes else example.length
-            windows.append(table[at] if classes else table[at : at + length])
-            at += length
-        found.append(windows)
-    return found
 
 
 def _save(path: Path, table: NDArray[np.float32]) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import io
 import re
 
@@ -12,19 +11,20 @@ from rich.console import Console
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from models.distil import of_windows  # noqa: E402
+from models.distil import for_windows  # noqa: E402
 from models.errors import MakeError  # noqa: E402
 from models.job import Job  # noqa: E402
+from models.layout import encode  # noqa: E402
 from models.losses import choices_of, hard_loss, said_choices, soft_loss, targets_of  # noqa: E402
 from models.make import make  # noqa: E402
 from models.quality import read_official  # noqa: E402
 from models.recipe import read_recipe  # noqa: E402
 from models.task_data import Examples, split_of  # noqa: E402
 from models.tasks.figures import NO_LABEL  # noqa: E402
-from models.teachers import answers_of, teacher_logits  # noqa: E402
+from models.teachers import answers_of, said_of_texts, said_of_windows  # noqa: E402
 from models.workspace import load_trained, update_record  # noqa: E402
 from server.inference.bundle import load_bundle  # noqa: E402
-from server.inference.values import Task  # noqa: E402
+from server.inference.values import Task, Text  # noqa: E402
 from tests.kit import making_kit as kit  # noqa: E402
 
 SECTION = """
@@ -143,11 +143,22 @@ def test_what_the_teacher_said_is_kept_and_not_asked_again(place):
     teacher = load_trained(place / "work/grown/finetune")
     rows = split_of(job).validation
     texts, truth = [row.asked for row in rows], [list(kit.TOPICS).index(row.label) for row in rows]
-    said = teacher_logits(job, teacher, texts)
-    assert np.mean([window.argmax() == true for (window,), true in zip(said, truth, strict=True)]) > 0.8
+    said = said_of_texts(job, teacher, texts)
+    assert np.mean([own.argmax() == true for own, true in zip(said, truth, strict=True)]) > 0.8
     (part,) = [path for path in (place / "work/tiny/teacher").rglob("*.npy") if len(np.load(path)) == 20]
     np.save(part, np.full((20, 2), 7, np.float32))
-    assert all((window == 7).all() for (window,) in teacher_logits(job, teacher, texts))
+    assert all((own == 7).all() for own in said_of_texts(job, teacher, texts))
+
+
+def test_of_a_text_in_windows_a_teacher_of_classes_says_their_mean(place):
+    job, teacher = job_of(place, place / "student.toml"), load_trained(place / "work/grown/finetune")
+    long = Text("足球比赛" * 3 + "股票基金" * 6)
+    (encoded,) = encode(teacher.config, teacher.tokenizer(), [long])
+    each = said_of_windows(job, teacher, [example.ids.tolist() for example in encoded.examples])
+    assert len(each) > 1
+    (said,) = said_of_texts(job, teacher, [long])
+    np.testing.assert_allclose(said, np.mean(each, axis=0), rtol=1e-5)
+    assert np.ptp([own[0] for own in each]) > 0.01
 
 
 def test_a_teacher_that_knows_the_validation_rows_is_refused(place):
@@ -167,13 +178,9 @@ def test_a_teacher_that_knows_the_validation_rows_is_refused(place):
     assert (place / "work/tiny/distil/network.safetensors").exists()
 
 
-def test_what_a_teacher_says_of_a_text_holds_for_each_window_of_the_student(place):
-    config = load_trained(place / "work/tiny/finetune").config
-    examples = Examples([[0]] * 3, [[0]] * 3, [2, 1])
-    said = [[np.array([1.0, 3.0])], [np.array([0.0, 0.0]), np.array([2.0, 4.0])]]
-    assert [row.tolist() for row in of_windows(config, examples, said)] == [[1, 3], [1, 3], [1, 2]]
-    tokens = msgspec.structs.replace(config, shape=dataclasses.replace(config.shape, head="tokens"))
-    assert of_windows(tokens, examples, said) == [said[0][0], *said[1]]
+def test_what_a_teacher_says_of_a_text_holds_for_each_window_of_the_student():
+    one, other = np.array([1.0, 3.0]), np.array([1.0, 2.0])
+    assert [row.tolist() for row in for_windows([one, other], [2, 1])] == [[1, 3], [1, 3], [1, 2]]
 
 
 def test_windows_with_an_answer_and_those_of_raw_texts_are_all_learnt():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -13,7 +14,11 @@ pytest.importorskip("onnx")
 from models.data.labelled import PAIRED
 from models.data.rows import without_repeats
 from models.errors import MakeError
+from models.infer import load_network, logits_of
+from models.job import Job
 from models.make import make
+from models.recipe import read_recipe
+from models.teachers import said_of_windows
 from models.workspace import load_trained
 from server.inference.bundle import load_bundle
 from server.inference.predictor import Predictor
@@ -148,3 +153,15 @@ def test_a_teacher_speaks_of_every_token_of_the_students_windows(made, task):
     make(str(folder / "teacher.toml"), folder / "data", folder / "work", QUIET, first="base", last="finetune")
     with pytest.raises(MakeError, match="cuts texts otherwise"):
         make(str(folder / "student.toml"), folder / "data", folder / "work", QUIET, first="distil")
+
+
+def test_what_is_kept_of_a_reader_is_what_it_says_of_each_window(made, tmp_path):
+    trained = load_trained(made("qa") / "finetune")
+    recipe = read_recipe(str(made("qa").parents[1] / "qa.toml"))
+    job = Job(*recipe, "", made("qa").parents[1] / "data", tmp_path, QUIET)
+    ids = [[0, 5, 6, 2, 2, 7, 2], [0, 8, 2, 2, 9, 10, 11, 12, 2], [0, 5, 2, 2, 6, 2]]
+    want = logits_of(load_network(trained), ids, trained.config.pad)
+    for said in (said_of_windows(job, trained, ids), said_of_windows(job, trained, ids)):  # asked, then read
+        assert [own.shape for own in said] == [(7, 2), (9, 2), (6, 2)]
+        for one, other in zip(said, want, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4)
