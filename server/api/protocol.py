@@ -67,7 +67,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (uvicorn's own)
         super().__init__(*args, **kwargs)
-        self.head_bytes = self.chunk_bytes = 0
+        self.chunk_bytes = 0  # of the last bit
+        self.loose_bytes = 0  # since the last whole head or piece of a body
+        self.unread_since: float | None = None
         self.refused = False
         self.idle_since = time.monotonic()
         self.head_since: float | None = self.idle_since
@@ -87,31 +89,50 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; refuse a head that never ends, or is no HTTP."""
+        """Take bytes; refuse a head, or trailers of a body, that never end, and what is no HTTP."""
         if self.refused:
             return
         self.chunk_bytes = len(data)
-        if self.head_since is not None:
-            self.head_bytes += len(data)
+        self.loose_bytes += len(data)
         self._parse(data)
-        if self.head_since is not None and self.head_bytes > MOST_HEAD_BYTES and not self.refused:
+        if self.loose_bytes > MOST_HEAD_BYTES and not self.refused:
             self._refuse_in_turn(_head_too_large())
+
+    def pause_writing(self) -> None:
+        """The client does not read what it is sent as fast as that is written."""
+        self.unread_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        self.unread_since = None
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
         self.head_since = time.monotonic()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A line of the head; those that follow a body say nothing here and are dropped (RFC 9110, 6.5.1)."""
+        if self.head_since is not None:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body, whose size is bounded where it is read."""
+        self.loose_bytes = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """A head is in; one that offers another protocol is parsed anew without the offer."""
         if self.parser.should_upgrade():
             return
-        if self.head_bytes + self.chunk_bytes > MOST_HEAD_BYTES:
+        if self.loose_bytes + self.chunk_bytes > MOST_HEAD_BYTES:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MOST_HEAD_BYTES:
                 raise _head_too_large()
         super().on_headers_complete()
-        self.head_since, self.head_bytes = None, 0
+        self.head_since, self.loose_bytes = None, 0
 
     def on_message_complete(self) -> None:
         """A body is in."""
@@ -134,7 +155,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(self.last_words)
 
     def close_if_slow(self, now: float) -> None:
-        """End a connection that is not being answered and whose next head is not in; called now and then."""
+        """End a connection that reads no answer, or has none to wait for and no next head in time.
+
+        Called now and then.
+        """
+        if self.unread_since is not None and now - self.unread_since > self.idle_seconds:
+            self.transport.abort()
         if self.cycle is not None and not self.cycle.response_complete:
             return
         begun = self.head_since is not None

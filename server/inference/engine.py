@@ -142,27 +142,20 @@ class Engine:
         check_texts(texts, predictor.task, self._limits.max_text_chars)
         if not texts:
             return Answered((), Timings())
-        loop = asyncio.get_running_loop()
-        reply: asyncio.Future[Done] = loop.create_future()
+        reply: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
         end = math.inf if deadline is None else deadline
         request = _Request(predictor, texts, options, end, Job(reply), reply)
-        timer = None if deadline is None else self._timer(loop, request)
         self._active += 1
         self._quiet.clear()
         try:
-            return await self._answer(request)
+            return await self._in_time(request)
         except BaseException as error:
-            if not request.job.admitted:
-                self._shed(request, error)
+            self._shed(request, SHED_FOR.get(type(error), "cancelled"))
             raise
         finally:
-            if timer is not None:
-                timer.cancel()
             self._active -= 1
             if not self._active:
                 self._quiet.set()
-            if not request.job.over:
-                self._line.cancel(request.job, "cancelled")
 
     def answers(self, predictor: Predictor, texts: Iterable[Text], options: Options) -> Iterator[Answer]:
         """Answer any number of texts, such as a file's, in order and at full throughput.
@@ -186,25 +179,24 @@ class Engine:
         self._line.close()
         self._helpers.close()
 
-    def _timer(self, loop: asyncio.AbstractEventLoop, request: _Request) -> asyncio.TimerHandle:
+    async def _in_time(self, request: _Request) -> Answered:
+        """Answer until the deadline, wherever the request then is."""
         left = request.deadline - time.monotonic()
         if left <= 0:
             raise Expired("The deadline had passed before the work could begin.")
-        return loop.call_later(left, self._expire, request)
+        try:
+            async with asyncio.timeout(left if left < math.inf else None):
+                return await self._answer(request, left)
+        except TimeoutError:
+            raise Expired("The deadline passed before the answer was there.") from None
 
-    def _expire(self, request: _Request) -> None:
-        if not request.reply.done():
-            self._line.cancel(request.job, "expired")
-            request.reply.set_exception(Expired("The deadline passed before the answer was there."))
-
-    async def _answer(self, request: _Request) -> Answered:
+    async def _answer(self, request: _Request, seconds_left: float) -> Answered:
         texts = request.texts
         self._line.refuse_early(Lane.SINGLE if len(texts) == 1 else Lane.BULK)
         chars = sum(len(text.first) + len(text.second or "") for text in texts)
-        self._helpers.refuse(chars)
+        self._helpers.refuse(chars, seconds_left)
         encoded, tokenise = await self._helpers.work(chars, lambda: self._encode_all(request))
-        if not request.reply.done():  # else it has expired meanwhile
-            self._line.submit(request.job)
+        self._line.submit(request.job)
         done = await request.reply
         answers, decode = await self._helpers.work(chars, lambda: _decode_all(request, encoded, done))
         return Answered(answers, Timings(done.queue, tokenise, done.infer, decode))
@@ -212,21 +204,23 @@ class Engine:
     def _encode_all(self, request: _Request) -> list[Encoded]:
         """Encode the texts and write their tickets, until it shows that they are too much or too late."""
         predictor, job, count = request.predictor, request.job, len(request.texts)
-        encoded = []
+        encoded = list[Encoded]()
         for place, text in enumerate(request.texts):
+            if job.over:  # its deadline has passed, or nobody waits any more
+                break
             encoded.append(predictor.encode(text))
             lane = Lane.SINGLE if count == len(encoded[0].examples) == 1 else Lane.BULK
             predictor.fill(job, place, encoded[place], request.deadline, lane)
-            if job.over:  # its deadline has passed, or nobody waits any more
-                break
             if lane is Lane.BULK:
                 self._line.refuse_great(job, count)
         return encoded
 
-    def _shed(self, request: _Request, error: BaseException) -> None:
-        """Tell the probe of texts that never came into the line."""
-        for _ in request.texts:
-            self._probe.shed(request.predictor.name, SHED_FOR.get(type(error), "cancelled"))
+    def _shed(self, request: _Request, reason: str) -> None:
+        """Free the places of a request that gets no answer; tell the probe of texts that never had one."""
+        if not request.job.admitted:
+            for _ in request.texts:
+                self._probe.shed(request.predictor.name, reason)
+        self._line.cancel(request.job, reason)
 
     def _refuse_unless_ready(self) -> None:
         why = self.why_not_ready
@@ -235,6 +229,8 @@ class Engine:
 
 
 def _decode_all(request: _Request, encoded: Sequence[Encoded], done: Done) -> tuple[Answer, ...]:
+    if time.monotonic() > request.deadline:  # it may have waited for others to be decoded
+        raise Expired("The deadline passed before the answer was there.")
     rows = iter(done.logits)
     answers = []
     for place, each in enumerate(encoded):

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from server.errors import Overloaded
@@ -27,30 +28,38 @@ class Helpers:
 
     def __init__(self, threads: int, max_chars: int) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="text")
-        self._max_chars = max_chars
+        self._threads, self._max_chars = threads, max_chars
         self._chars = 0
         self._seconds_a_char = 0.0
         self._closed = False
 
-    def refuse(self, chars: int) -> None:
-        """Raise Overloaded where `chars` more characters would be too many."""
-        if self._chars and chars > _INLINE_CHARS and self._chars + chars > self._max_chars:
+    def refuse(self, chars: int, seconds_left: float) -> None:
+        """Raise Overloaded where `chars` more would be too many, or those before them take too long."""
+        if not self._chars or chars <= _INLINE_CHARS:
+            return
+        ahead = self._chars * self._seconds_a_char / self._threads
+        if self._chars + chars > self._max_chars or ahead > seconds_left:
             raise Overloaded(
                 f"Long texts of {self._chars} characters are being read already.",
-                retry_after_seconds=max(SOONEST_RETRY_SECONDS, self._chars * self._seconds_a_char),
+                retry_after_seconds=max(SOONEST_RETRY_SECONDS, ahead),
             )
 
     async def work(self, chars: int, work: Callable[[], T]) -> tuple[T, float]:
-        """Do the work on `chars` characters; its result and its seconds."""
+        """Do the work on `chars` characters; its result and its seconds.
+
+        Cancelled, it goes on in its thread: nothing can end it there.
+        """
         if chars <= _INLINE_CHARS or self._closed:
             return _timed(work)
         self._chars += chars
-        try:
-            result, seconds = await asyncio.get_running_loop().run_in_executor(self._pool, _timed, work)
-        finally:
-            self._chars -= chars
-        self._seconds_a_char = seconds / chars
-        return result, seconds
+        running = asyncio.get_running_loop().run_in_executor(self._pool, _timed, work)
+        running.add_done_callback(partial(self._done, chars))
+        return await asyncio.shield(running)
+
+    def _done(self, chars: int, running: asyncio.Future[tuple[T, float]]) -> None:
+        self._chars -= chars
+        if not running.cancelled() and running.exception() is None:
+            self._seconds_a_char = running.result()[1] / chars
 
     def close(self) -> None:
         """End the threads once they have done what was given to them."""

@@ -76,6 +76,43 @@ def test_a_connection_that_only_waits_is_closed(tiny_bundles, tmp_path, opening)
             assert sock.recv(65536) == b""
 
 
+def test_a_client_that_reads_no_answer_is_left(tiny_bundles, tmp_path):
+    """Else it would hold its place for ever: its answer is not out, and it takes nothing of it."""
+    ask = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    options = ("--keep-alive-seconds", "1", "--timeout-seconds", "1")
+    with served(tiny_bundles, tmp_path / "log", *options) as server, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(0.5)
+        sock.connect(("127.0.0.1", server.port))
+        end = time.monotonic() + 20
+        with pytest.raises(ConnectionError):  # noqa: PT012  (whichever of the sendings finds it gone)
+            while time.monotonic() < end:
+                with contextlib.suppress(TimeoutError):
+                    sock.sendall(ask * 100)
+        assert server.ask("GET", "/health/ready")[0] == 200
+
+
+def test_what_follows_a_body_is_dropped_and_bounded(server, client):
+    """Trailers say nothing here; without a bound one request could fill the memory."""
+    head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+    body = b"%x\r\n%s\r\n0\r\n" % (len(BODY), BODY)
+    assert statuses(server.send_raw(head + body + b"X-Sum: 1\r\nX-Request-Id: late\r\n\r\n" + ASK)) == [
+        200,
+        200,
+    ]
+    for trailers in (b"a: " + b"b" * 4000 + b"\r\n", b"a" * 4000):  # many lines, and one without an end
+        received = b""
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(head + body)
+                for _ in range(200):
+                    sock.sendall(trailers)
+            with contextlib.suppress(ConnectionError):
+                received = sock.recv(65536)
+        assert status_of(received) == 431
+    assert client.get("/health/live").status_code == 200
+
+
 def test_what_follows_a_request_is_refused_after_its_answer(server):
     assert statuses(server.send_raw(ASK + b"garbage\r\n\r\n")) == [200, 400]
     assert statuses(server.send_raw(ASK + ASK + b"garbage\r\n\r\n")) == [200, 200, 400]

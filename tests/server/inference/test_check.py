@@ -94,6 +94,14 @@ def test_a_text_that_grows_when_normalised_is_refused_before_it_does():
     assert refused.value.index == 1
 
 
+def test_accents_in_an_order_that_costs_python_a_sort_are_checked_at_once():
+    """A whole text of them takes seconds to normalise, in which an event loop would stand still."""
+    text = "a" + "\u0315\u0316" * 24_999 + "好"
+    began = time.perf_counter()
+    check_texts([Text(text)], Task.CLASSIFY, 50_000)
+    assert time.perf_counter() - began < 0.5
+
+
 def test_no_character_grows_more_than_the_check_reckons_with():
     grown = (len(unicodedata.normalize("NFKC", chr(code))) for code in range(sys.maxunicode + 1))
     assert max(grown) == 18

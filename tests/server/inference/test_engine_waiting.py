@@ -209,3 +209,30 @@ def test_a_deadline_that_passes_while_texts_are_read_ends_the_reading_and_is_tol
 
     asyncio.run(behind())
     assert (counts.shed_for["expired"], counts.shed_for["cancelled"]) == (3, 4)
+
+
+def test_a_deadline_holds_while_others_are_read_and_is_known_beforehand(make_engine):
+    """The pool that reads long texts has a line of its own."""
+    counts = Counts()
+    limits = Limits(max_encoding_chars=10**8, max_line_tickets=10**6, max_request_seconds=1e6)
+    engine = make_engine(PLAIN, probe=counts, threads=1, limits=limits)
+
+    async def behind() -> None:
+        first = asking(engine, [Text("好" * 50_000)] * 60)
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        with pytest.raises(Expired, match="before the answer was there"):
+            await asyncio.wait_for(asking(engine, [Text("好" * 3000)], began + 0.1), SECONDS)
+        assert time.monotonic() - began < 0.6
+        first.cancel()
+        await asyncio.wait([first], timeout=SECONDS)
+        await asyncio.wait_for(asking(engine, [Text("好" * 3000)]), SECONDS)
+        second = asking(engine, [Text("好" * 50_000)] * 60)
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="being read already"):
+            await asyncio.wait_for(asking(engine, [Text("好" * 3000)], time.monotonic() + 0.1), SECONDS)
+        second.cancel()
+        await asyncio.wait([second], timeout=SECONDS)
+
+    asyncio.run(behind())
+    assert counts.shed_for == {"expired": 1, "cancelled": 120, "overloaded": 1}
