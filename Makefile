@@ -1,8 +1,8 @@
 # The one list of commands: a person and CI call the same. Needs make and Python 3.11 or newer, nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-HOST ?= 127.0.0.1
-PORT ?= 8000
+HOST := 127.0.0.1
+PORT := 8000
 BIN := .venv/bin
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 SOURCES := server models loadtest tests docs

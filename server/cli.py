@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -78,14 +80,30 @@ def _settings(given: dict[str, Any]) -> Settings:
 def serve(context: typer.Context, settings: Settings) -> None:
     """Serve the bundles over HTTP until SIGTERM; a command, if one is named, does something else."""
     if context.invoked_subcommand:
+        _refuse_flags_before(context)
         return
     sys.exit(_serve_together(settings) if settings.processes > 1 else _serve_alone(settings))
 
 
+def _refuse_flags_before(context: typer.Context) -> None:
+    """A command has flags of its own; one before it would be passed over."""
+    for name in Settings.model_fields:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            flag, command = f"--{name.replace('_', '-')}", context.invoked_subcommand
+            raise SettingsProblem(f"{flag} stands before {command}; the flags of a command come after it.")
+
+
 def _serve_alone(settings: Settings) -> int:
+    signal.signal(signal.SIGTERM, _end)  # the first process of a container has no way to end by itself
     from server.startup import serve as serve_here  # noqa: PLC0415  (brings in the engine)
 
     return serve_here(settings)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """Nothing has been taken yet that would have to be answered."""
+    os._exit(128 + number)
 
 
 def _serve_together(settings: Settings) -> int:

@@ -93,11 +93,12 @@ def _read(predictor: Predictor, data: Path, max_chars: int) -> list[Text]:
 
 
 def _as_json(line: bytes) -> bytes:
-    return (
-        line
-        if line.lstrip()[:1] in (b"", b"{", b'"')
-        else msgspec.json.encode(line.decode("utf-8", "replace"))
-    )
+    """A line as `predict` takes it: as it is, or a text of plain words."""
+    try:
+        plain = not isinstance(msgspec.json.decode(line), str | dict)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        plain = bool(line.strip())
+    return msgspec.json.encode(line.decode("utf-8", "replace")) if plain else line
 
 
 def _print(predictor: Predictor, speed: Speed) -> None:

@@ -55,14 +55,15 @@ class Settings(BaseSettings):
     max_request_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Most predicted work, in seconds, of one request; what is more is answered 413 or 422."""
     max_line_tickets: Annotated[int, Field(ge=1)] = 10_000
-    """Most texts and windows that may wait."""
+    """Most texts and windows that may wait, of requests of one text and of all others each."""
     max_run_ms: Annotated[float, Field(gt=0)] = 10.0
     """Longest run of the network, predicted, in milliseconds, unless one text alone takes longer. A run
     cannot be interrupted: more fills larger batches, and lets a newcomer wait longer."""
     max_connections: Annotated[int, Field(ge=1)] = 4096
     """Most open connections of one process; what goes beyond is answered 503 and closed."""
     keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
-    """How long an idle connection is kept; longer than the load balancer in front keeps it."""
+    """How long an idle connection is kept, or one that reads none of its answer; longer than the load
+    balancer in front keeps it."""
 
     drain_seconds: Annotated[float, Field(ge=0)] = 25.0
     """How long accepted requests may take to finish after SIGTERM."""

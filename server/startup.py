@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -15,6 +16,7 @@ from server.api.keys import Keys
 from server.api.listener import Listener
 from server.api.port import bind, taken
 from server.errors import BadBundle, UnknownModel
+from server.files import room_for
 from server.inference.bundle import Bundle, find_bundles, load_bundles
 from server.inference.cores import cores
 from server.inference.engine import Engine, Limits
@@ -29,7 +31,7 @@ FRONT = ("topic",)
 
 
 def chosen_bundles(settings: Settings) -> list[Path]:
-    """The folders of the bundles to serve, in the order asked for.
+    """The folders of the bundles to serve, in the order asked for: by the names that callers know.
 
     Raises:
         SettingsProblem: The folder is not there, holds no bundle, or none of a name asked for.
@@ -37,16 +39,21 @@ def chosen_bundles(settings: Settings) -> list[Path]:
     folder = settings.bundles_folder
     if not folder.is_dir():
         raise SettingsProblem(f"The folder of bundles {folder} does not exist; --bundles names another.")
-    folders = sorted(find_bundles(folder), key=lambda bundle: bundle.name not in FRONT)
-    found = {bundle.name: bundle for bundle in folders}
+    found = sorted(find_bundles(folder), key=lambda bundle: bundle[0] not in FRONT)
+    names = [name for name, _ in found]
     if not found:
         raise SettingsProblem(f"The folder {folder} holds no bundle; --bundles names another.")
-    missing = [name for name in settings.model_names if name not in found]
+    missing = [name for name in settings.model_names if name not in names]
     if missing:
         raise SettingsProblem(
-            f"No bundle named {', '.join(missing)} in {folder}; there are: {', '.join(found)}."
+            f"No bundle named {', '.join(missing)} in {folder}; there are: {', '.join(names)}."
         )
-    return [found[name] for name in settings.model_names or found]
+    return [
+        path
+        for asked in settings.model_names or dict.fromkeys(names)
+        for name, path in found
+        if name == asked
+    ]
 
 
 def started_engine(settings: Settings, bundles: list[Bundle], probe: Probe, *, threads: int) -> Engine:
@@ -99,9 +106,15 @@ def serve(
     logs.configure(settings.log_level)
     tally = tally or Tally(1, CELLS)
     keys = Keys.of(settings)
+    settings = _within_limits(settings)
     sock = bind(settings, shared=settings.processes > 1)
     bundles = load_bundles(chosen_bundles(settings))
-    telemetry = Telemetry({b.manifest.name: b.manifest.version for b in bundles}, tally, row)
+    versions = {bundle.manifest.name: bundle.manifest.version for bundle in bundles}
+    if not tally.agree(_mark(versions)):
+        raise BadBundle(
+            "The bundles have changed since this server began: restart it whole, with all its processes."
+        )
+    telemetry = Telemetry(versions, tally, row)
     engine = started_engine(settings, bundles, telemetry, threads=threads_of(settings, row))
     app = create_app(Service(settings, engine, telemetry, Health(engine, tally, row), keys))
     listener = Listener(app, settings, orphaned)
@@ -116,3 +129,21 @@ def serve(
         raise taken(settings, error) from None  # somebody began to listen after we had bound
     structlog.get_logger().info("stopped", all_answered=listener.all_answered, process=row)
     return 0 if listener.all_answered and not listener.failed else 1
+
+
+def _within_limits(settings: Settings) -> Settings:
+    """The settings with as many connections as files may be open."""
+    room = room_for(settings.max_connections)
+    if room == settings.max_connections:
+        return settings
+    structlog.get_logger().warning(
+        "fewer connections",
+        max_connections=room,
+        why="The system's limit of open files (ulimit -n) is lower.",
+    )
+    return settings.model_copy(update={"max_connections": room})
+
+
+def _mark(versions: Mapping[str, str]) -> float:
+    """A number that stands for models and versions, exact in a float."""
+    return float(int(hashlib.sha256(repr(versions).encode()).hexdigest()[:12], 16) or 1)

@@ -24,7 +24,7 @@ class Tally:
     def __init__(self, rows: int, cells: int) -> None:
         self.rows = rows
         self.cells = HEAD + cells
-        self._memory = mmap.mmap(-1, (rows * self.cells + 1) * 8)
+        self._memory = mmap.mmap(-1, (rows * self.cells + 2) * 8)
         self._numbers = memoryview(self._memory).cast("d")
 
     def row(self, row: int) -> memoryview[float]:
@@ -57,6 +57,11 @@ class Tally:
         oldest = time.monotonic() - FRESH_SECONDS
         cells = (self.row(row) for row in range(self.rows))
         return sum(1 for c in cells if c[PID] and c[READY] and c[SEEN] >= oldest)
+
+    def agree(self, mark: float) -> bool:
+        """Whether `mark`, a number that stands for what a process serves, is the first process's own."""
+        self._numbers[-2] = self._numbers[-2] or mark
+        return self._numbers[-2] == mark
 
     @property
     def stopping(self) -> bool:

@@ -33,14 +33,15 @@ def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a host's name may be none
         raise taken(settings, error) from None
     return sock
 
 
-def taken(settings: Settings, error: OSError) -> SettingsProblem:
+def taken(settings: Settings, error: OSError | UnicodeError) -> SettingsProblem:
     """Why the address cannot be listened on, as a sentence."""
-    return SettingsProblem(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror or error}.")
+    why = getattr(error, "strerror", None) or error
+    return SettingsProblem(f"Cannot listen on {settings.host}:{settings.port}: {why}.")
 
 
 def reserve(settings: Settings) -> socket.socket:

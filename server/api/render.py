@@ -24,7 +24,8 @@ def _result(answer: Answer, text: Text, unit: OffsetUnit) -> Result:
         case Entities():
             return EntitiesResult(in_unit(answer.entities, text.first, unit))
         case Answers():
-            return AnswersResult(in_unit(answer.answers, text.second or "", unit), answer.no_answer_score)
+            spans = in_unit(answer.answers, text.second or "", unit)
+            return AnswersResult(spans, answer.no_answer_score, answer.shortened)
 
 
 def in_unit(marks: tuple[Marked, ...], text: str, unit: OffsetUnit) -> tuple[Marked, ...]:

@@ -90,11 +90,15 @@ class LabelsResult(Struct, frozen=True, omit_defaults=True):
     shortened: bool = False
 
 
-class AnswersResult(Struct, frozen=True):
-    """Answers, best first; `no_answer_score` is null where the model was not trained to give one."""
+class AnswersResult(Struct, frozen=True, omit_defaults=True):
+    """Answers, best first; `no_answer_score` is null where the model was not trained to give one.
+
+    `shortened` stands there, and is true, when the question did not fit and was cut.
+    """
 
     answers: tuple[Span, ...]
     no_answer_score: float | None
+    shortened: bool = False
 
 
 class ClassifyResponse(Struct, frozen=True):

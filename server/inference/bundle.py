@@ -38,11 +38,14 @@ class _Stamp(msgspec.Struct):
     schema: int
 
 
-def find_bundles(folder: Path) -> list[Path]:
-    """The bundles in a folder, by name: its subfolders with a manifest, or the folder itself if it is one."""
-    if (folder / MANIFEST_FILE).is_file():
-        return [folder]
-    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST_FILE}"))
+def find_bundles(folder: Path) -> list[tuple[str, Path]]:
+    """The bundles in a folder, by name: its subfolders with a manifest, or the folder itself if it is one.
+
+    A bundle whose manifest cannot be read is found under its folder's name, to be refused when it is loaded.
+    """
+    own = [folder] if (folder / MANIFEST_FILE).is_file() else []
+    found = own or [path.parent for path in folder.glob(f"*/{MANIFEST_FILE}")]
+    return sorted((_name(each), each) for each in found)
 
 
 def load_bundles(folders: Iterable[Path]) -> list[Bundle]:
@@ -78,6 +81,13 @@ def load_bundle(
     graph = _choose(manifest, features, folder.name)
     tokenizer = _tokenizer(folder, manifest, {} if tokenizers is None else tokenizers)
     return Bundle(folder, manifest, graph, tokenizer)
+
+
+def _name(folder: Path) -> str:
+    try:
+        return _read_manifest(folder).name
+    except BadBundle:
+        return folder.resolve().name
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from server.inference.manifest import Expected
-from server.inference.spans import without_marks
 from server.inference.values import Answer, Answers, Entities, Labels
 
 TOLERANCE = 0.02
@@ -43,12 +40,7 @@ def _same_place(expected: Expected, answer: Answer) -> Expected:
         for entity in answer.entities:
             if (entity.type, entity.start, entity.end) == (expected.label, expected.start, expected.end):
                 return expected_of(Entities((entity,)))
-    found = expected_of(answer)
-    if isinstance(answer, Answers) and expected.start is not None and found.start is not None:
-        bare = without_marks(expected.label, 0, len(expected.label))
-        if (found.start, found.end) == (expected.start + bare[0], expected.start + bare[1]):
-            return replace(expected, score=found.score)  # packed when answers still had marks at their ends
-    return found
+    return expected_of(answer)
 
 
 def _words(expected: Expected) -> str:

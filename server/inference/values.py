@@ -137,10 +137,14 @@ class Entities:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Answer of question answering, best first; `no_answer_score` is None where it was not trained."""
+    """Answer of question answering, best first; `no_answer_score` is None where it was not trained.
+
+    `shortened` says that the question did not fit and was cut.
+    """
 
     answers: tuple[Span, ...]
     no_answer_score: float | None
+    shortened: bool = False
 
 
 Answer = Labels | Entities | Answers

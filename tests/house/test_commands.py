@@ -1,5 +1,6 @@
 """The Makefile as a newcomer meets it, and the files of operation against the settings."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -50,6 +51,32 @@ def test_variables_named_are_settings(path):
     named = set(re.findall(rf"\b{PREFIX}[A-Z_]+\b", (ROOT / path).read_text("utf-8")))
     known = {PREFIX + field.upper() for field in Settings.model_fields}
     assert named - known - OTHER_VARIABLES == set()
+
+
+def test_kubernetes_sets_no_variable_of_its_own_that_is_a_setting():
+    """A Service named qingmo brings QINGMO_PORT into every pod, which is none."""
+    parts = list(yaml.safe_load_all((ROOT / "deploy/kubernetes.yaml").read_text("utf-8")))
+    (pods,) = [part["spec"]["template"]["spec"] for part in parts if part["kind"] == "Deployment"]
+    assert pods["enableServiceLinks"] is False
+
+
+def test_make_serves_where_it_is_told_and_not_where_the_shell_says():
+    told = {"HOST": "shell.example", "PORT": "1"}
+    serve = ["make", "-n", "serve"]
+    said = [
+        subprocess.run(
+            [*serve, *more],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=os.environ | told,
+        ).stdout
+        for more in ([], ["HOST=0.0.0.0", "PORT=9"])
+    ]
+    assert "--host 127.0.0.1 --port 8000" in said[0]
+    assert "--host 0.0.0.0 --port 9" in said[1]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +86,38 @@ def test_settings_out_of_range_are_a_sentence():
     one_sentence(run(QINGMO_THREADS="many"), 2, "QINGMO_THREADS")
     one_sentence(run("--models", "A/../B"), 2, "--models")
     one_sentence(run("--api-keys-file", "/nowhere"), 2, "/nowhere")
+    one_sentence(run("--host", "x" * 64, "--port", "0"), 2, "Cannot listen on xxx")
+
+
+def test_a_flag_before_a_command_is_not_passed_over(bundles):
+    done = run("--bundles", str(bundles), "predict", "--model", "classify", stdin='"今天看球"\n')
+    one_sentence(done, 2, "--bundles stands before predict")
+
+
+def test_told_to_stop_before_it_serves_it_ends_at_once(bundles):
+    """The first process of a container would not end by itself: there a signal without handler is lost."""
+    words = ("--bundles", str(bundles), "--port", "0")
+    start = (
+        f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); import server.cli, sys; "
+        f"sys.argv = ['qingmo-serve', *{words!r}]; server.cli.main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", start], stdout=subprocess.PIPE, env=environment()
+    ) as process:
+        try:
+            end = time.monotonic() + 30
+            while not _caught(process.pid) and time.monotonic() < end:
+                time.sleep(0.001)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) in (0, 128 + signal.SIGTERM)
+        finally:
+            process.kill()
+
+
+def _caught(pid: int) -> bool:
+    """Whether a process has a handler for SIGTERM."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "SigCgt" in line)
+    return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_predict_answers_in_order(bundles):
@@ -169,7 +205,16 @@ def test_predict_knows_its_models(bundles):
 
 
 def test_measure_prints_figures_as_json_and_as_a_table(bundles, tmp_path):
-    (tmp_path / "texts").write_text('今天看球\n"股市"\n{"text": "手机"}\n', encoding="utf-8")
+    lines = (
+        "今天看球",
+        '"股市"',
+        '{"text": "手机"}',
+        '"今天"看球',
+        "{手机}",
+        "12",
+        "",
+    )  # JSON, and what only begins so
+    (tmp_path / "texts").write_text("\n".join(lines), encoding="utf-8")
     flags = ("--bundles", str(bundles), "--model", "classify", "--threads", "1")
     done = run("measure", *flags, "--json", "--data", str(tmp_path / "texts"))
     figures = json.loads(done.stdout)

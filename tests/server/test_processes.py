@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.bundle_kit import write_bundle
 from tests.kit.serve_kit import bundles_of_all_tasks, command, environment, served
 
 ASKED = {"text": "今天看球"}
@@ -67,6 +69,21 @@ def test_they_count_together_and_the_dead_are_replaced(bundles, tmp_path):
         assert server.counts()[("qingmo_requests_total", "classify", "ok")] == 25
         assert server.stop() == 0
     assert not any(os.path.exists(f"/proc/{pid}") for pid in first)
+
+
+def test_one_that_is_replaced_serves_what_the_others_do_or_nothing(bundles, tmp_path):
+    """Else the same request would be answered by chance, and the counts of one model go to another."""
+    folder = shutil.copytree(bundles, tmp_path / "bundles")
+    with served(folder, tmp_path / "log", "--processes", "2", "--threads", "2") as server:
+        (first, second) = children(server)
+        before = server.ask("GET", "/v1/models")[1]
+        write_bundle(folder / "aaa")
+        os.kill(second, signal.SIGKILL)
+        until(20, lambda: "changed since this server began" in server.log.read_text("utf-8"))
+        assert {server.ask("GET", "/v1/models")[1] for _ in range(8)} == {before}
+        assert first in children(server)
+        shutil.rmtree(folder / "aaa")
+        until(60, lambda: status(server)[0] == 200)
 
 
 def test_a_signal_while_the_first_starts_is_an_ordinary_end(bundles):

@@ -57,7 +57,7 @@ class AnswersDecoder:
         table = SpanTable(*_visible(encoded.offsets, scores), longest, self._brevity)
         top = max(table.top, null)
         if top == -np.inf:
-            return Answers((), None)
+            return Answers((), None, encoded.shortened)
         total = table.mass * np.exp(table.top - top) + np.exp(null - top)
         context = encoded.text.second or ""
         found = [
@@ -68,6 +68,7 @@ class AnswersDecoder:
         return Answers(
             tuple(span for span in found if span.score >= lowest),
             float(np.exp(null - top) / total) if self._no_answer else None,
+            encoded.shortened,
         )
 
     def _limit(self, options: Options) -> int:

@@ -97,7 +97,7 @@ function drawEntities({ entities }, model, [text]) {
   return { nodes, said };
 }
 
-function drawAnswers({ answers, no_answer_score: none }, model, [, context]) {
+function drawAnswers({ answers, no_answer_score: none, shortened }, model, [, context]) {
   const absent = !answers.length || (none !== null && none > answers[0].score);
   const ranked = answers.map((answer, i) => ({ ...answer, rank: i + 1 }));
   const inOrder = [...ranked].sort((a, b) => a.start - b.start);
@@ -108,8 +108,10 @@ function drawAnswers({ answers, no_answer_score: none }, model, [, context]) {
   };
   const rows = ranked.map(({ text, score }) => ({ name: text, score }));
   if (none !== null) rows.push({ name: t("noAnswer"), score: none });
+  const nodes = [headline(absent ? t("noAnswer") : answers[0].text), marked(context, inOrder, mark), bars(rows)];
+  if (shortened) nodes.push(node("p", "note", t("shortenedQuestion")));
   return {
-    nodes: [headline(absent ? t("noAnswer") : answers[0].text), marked(context, inOrder, mark), bars(rows)],
+    nodes,
     said: absent ? t("noAnswer") : `${answers[0].text} ${percent(answers[0].score)}`,
   };
 }

@@ -48,6 +48,13 @@ def test_pair_says_that_it_was_shortened_only_when_it_was(client):
     assert long[0]["shortened"] is True
 
 
+def test_qa_says_that_the_question_was_shortened(client):
+    body = {"question": ["谁", "谁" * 300], "context": "张三去北京"}
+    short, long = client.post("/v1/qa", json=body).json()["results"]
+    assert "shortened" not in short
+    assert long["shortened"] is True
+
+
 @pytest.mark.parametrize(
     ("unit", "start", "end"), [("codepoint", 2, 4), ("utf16", 3, 5), ("utf8", 5, 11), (None, 2, 4)]
 )

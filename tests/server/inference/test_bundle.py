@@ -45,9 +45,18 @@ def test_bundles_are_found_in_a_folder_and_in_themselves(tmp_path):
     for name in ("b", "a"):
         kit.write_bundle(tmp_path / name, golden=())
     (tmp_path / "neither").mkdir()
-    assert find_bundles(tmp_path) == [tmp_path / "a", tmp_path / "b"]
-    assert find_bundles(tmp_path / "a") == [tmp_path / "a"]
+    assert [path for _, path in find_bundles(tmp_path)] == [tmp_path / "a", tmp_path / "b"]
+    assert [path for _, path in find_bundles(tmp_path / "a")] == [tmp_path / "a"]
     assert find_bundles(tmp_path / "nowhere") == []
+
+
+def test_a_bundle_is_found_by_its_own_name_whatever_its_folder_is_called(tmp_path, monkeypatch):
+    kit.write_bundle(tmp_path / "topic").rename(tmp_path / "topic-v2")
+    spoilt = kit.write_bundle(tmp_path / "spoilt")
+    (spoilt / "bundle.json").write_text("{", "utf-8")
+    assert find_bundles(tmp_path) == [("spoilt", spoilt), ("topic", tmp_path / "topic-v2")]
+    monkeypatch.chdir(tmp_path / "topic-v2")
+    assert find_bundles(Path()) == [("topic", Path())]
 
 
 def test_bundles_with_one_tokenizer_share_it(tmp_path):

@@ -35,7 +35,6 @@ def test_the_best_is_expected():
         (Expected(label="a", score=0.7), labels(("a", 0.715))),
         (PERSON, Entities((entity("loc", 4, 5, 0.99), entity(score=0.89)))),
         (Expected(label="", score=0.0), Entities(())),
-        (Expected(label="，北京。", score=0.9, start=3, end=7), Answers((Span("北京", 4, 6, 0.9),), None)),
     ],
 )
 def test_within_the_tolerance_nothing_differs(expected, answer):
