@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
@@ -27,6 +26,7 @@ Recipes = Annotated[
 Bundles = Annotated[list[Path] | None, typer.Option("--bundle", help="A packed bundle; may be repeated.")]
 Data = Annotated[Path, typer.Option(help="The folder with the data sets, one folder each.")]
 Out = Annotated[Path, typer.Option(help="The JSON file; Markdown goes beside it.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep what the file has of other models.")]
 
 
 def table(
@@ -34,19 +34,25 @@ def table(
     recipes: Recipes = None,
     bundle: Bundles = None,
     out: Out = Path("docs/results/models.json"),
+    keep: Keep = False,
 ) -> None:
     """Measure models side by side, fp32 and int8, students and teachers, and write a table."""
     from models.table.measuring import Measuring  # noqa: PLC0415 - slow to import
-    from models.table.sheet import write  # noqa: PLC0415
+    from models.table.sheet import read, write  # noqa: PLC0415
     from models.workspace import work_folder  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         subjects = _subjects(recipes or [], bundle or [], work_folder())
-        sheet, measuring = _empty_sheet(recipes or [], bundle or [], out), Measuring(data, work_folder())
+        sheet, measuring = (
+            _empty_sheet(recipes or [], bundle or [], out, keep),
+            Measuring(data, work_folder()),
+        )
+        if keep:
+            sheet = sheet.with_those_of(read(out), {subject.name for subject in subjects})
         for subject in subjects:
             console.print(f"{subject.name} ...", markup=False)
-            sheet = msgspec.structs.replace(sheet, lines=(*sheet.lines, measuring.line(subject)))
+            sheet = sheet.with_line(measuring.line(subject))
             beside = write(sheet, out)
     except (MakeError, ServeError) as error:
         console.print(str(error), style="red", markup=False)
@@ -66,7 +72,7 @@ def _subjects(recipes: Sequence[str], bundles: Sequence[Path], work: Path) -> li
     return made + [of_bundle(folder, work, known) for folder in bundles]
 
 
-def _empty_sheet(recipes: Sequence[str], bundles: Sequence[Path], out: Path) -> Sheet:
+def _empty_sheet(recipes: Sequence[str], bundles: Sequence[Path], out: Path, keep: bool) -> Sheet:
     """The machine and the code as they are now; the data's folder is nobody else's business."""
     from models.costcurve import machine  # noqa: PLC0415 - slow to import
     from models.table.measuring import TIMED  # noqa: PLC0415
@@ -75,6 +81,7 @@ def _empty_sheet(recipes: Sequence[str], bundles: Sequence[Path], out: Path) -> 
 
     flags = [word for folder in bundles for word in ("--bundle", folder.as_posix())]
     words = ["qingmo-models", "table", *recipes, *flags, "--data", "DIR", "--out", out.as_posix()]
+    words += ["--keep"] * keep
     return Sheet(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join(words),

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from models.errors import MakeError
 from server.inference.values import Task
 
 SCHEMA = 1
 KIND = "models"
-MARKDOWN = """# Models, measured {made}
+MARKDOWN = """# Models
 
-`{command}` at commit {commit}, on {machine} ({cores} cores, {versions}).
+Measured last {made}: `{command}` at commit {commit}, on {machine} ({cores} cores, {versions}).
 Load average at the start: {load:.1f}.
 
 Scores are on all rows of the named split, asked through the server's own encoder and decoder. Agreement is
 the share of texts on which the int8 answers are the teacher's; the score of a teacher that is not here is the
 one that stands in the bundle. Tokens are those of all windows of a text, special ones included. Milliseconds
 are the median over {timed} of the same texts, each alone on one thread, without tokenising, int8 and fp32 in
-turn.
+turn. `measured` is the day, and the commit of the code that measured.
 
 {table}
 {notes}"""
 COLUMNS = (
     "model|task|data|teacher|score|n|fp32|int8|teacher's|baseline|published|agreement|parameters, M"
-    "|int8 bundle, MB|fp32, MB|tokens a text|int8, ms|fp32, ms|training, min"
+    "|int8 bundle, MB|fp32, MB|tokens a text|int8, ms|fp32, ms|training, min|measured"
 )
 
 
@@ -52,7 +53,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     `bytes` are the bundle's, `fp32_bytes` the float graph's, or the weights' where there is no graph.
     `agreement` (0..1) is the int8 answers' with the teacher's. `minutes` are of all stages that trained.
-    `version` is the bundle's, `commit` and `made` the network's.
+    `version` is the bundle's, `commit` and `made` the network's; `measured` says when and at which commit.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Line(Struct, frozen=True, kw_only=True):
     int8_ms: float | None = None
     fp32_ms: float | None = None
     minutes: float | None = None
+    measured: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -90,6 +92,36 @@ class Sheet(Struct, frozen=True, kw_only=True):
     versions: Mapping[str, str]
     timed: int
     lines: tuple[Line, ...] = ()
+
+    @property
+    def when(self) -> str:
+        """The day and the commit at which its own lines were measured."""
+        return f"{self.made.partition('T')[0]}, {self.commit[:7] or 'unknown'}"
+
+    def with_line(self, line: Line) -> Sheet:
+        """With one more line, measured now."""
+        return msgspec.structs.replace(
+            self, lines=(*self.lines, msgspec.structs.replace(line, measured=self.when))
+        )
+
+    def with_those_of(self, old: Sheet, names: Collection[str]) -> Sheet:
+        """With the lines of an older sheet, but of those names; MakeError if measured on another machine."""
+        if old.machine != self.machine:
+            raise MakeError(
+                f"The table's lines were measured on {old.machine}, and this is {self.machine}: "
+                "milliseconds of two machines do not stand in one table."
+            )
+        kept = (line for line in old.lines if line.name not in names)
+        dated = (msgspec.structs.replace(line, measured=line.measured or old.when) for line in kept)
+        return msgspec.structs.replace(self, lines=tuple(dated))
+
+
+def read(path: Path) -> Sheet:
+    """The sheet in a JSON file; MakeError where there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Sheet)
+    except (OSError, msgspec.DecodeError) as error:
+        raise MakeError(f"{path} holds no table of models to keep lines of.") from error
 
 
 def write(sheet: Sheet, path: Path) -> Path:
@@ -141,6 +173,7 @@ def _of_model(line: Line) -> list[str]:
         _number(line.int8_ms, ".2f"),
         _number(line.fp32_ms, ".2f"),
         _number(line.minutes, ".0f"),
+        line.measured,
     ]
 
 
