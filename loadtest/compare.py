@@ -51,18 +51,7 @@ class Bench:
         self._driver = Driver(self._cores.load, folder)
         self._turns = Turns(settings, self._cores, self._driver, say)
         self._numbers = itertools.count()
-        machine = this_machine()
-        self.result = Result(
-            schema=SCHEMA,
-            kind=COMPARE,
-            made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            complete=False,
-            machine=machine,
-            method=method_of(settings, self._cores),
-            ceilings=(),
-            comparisons=(),
-            notes=tuple(notes_of(self._cores, machine)),
-        )
+        self.result = begun(COMPARE, settings, self._cores)
 
     def run(self) -> Result:
         """All comparisons; what is finished is in `self.result` and in the result file at any time.
@@ -180,6 +169,22 @@ def notes_of(cores: Cores, machine: Machine) -> Iterator[str]:
     if machine.load_average > BUSY:
         busy = f"load average {machine.load_average:.1f} on {machine.cores} cores"
         yield f"The machine was busy with other work at the start ({busy}): the figures hold that too."
+
+
+def begun(kind: str, settings: Settings, cores: Cores) -> Result:
+    """A result of which nothing is measured yet."""
+    machine = this_machine()
+    return Result(
+        schema=SCHEMA,
+        kind=kind,
+        made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        complete=False,
+        machine=machine,
+        method=method_of(settings, cores),
+        ceilings=(),
+        comparisons=(),
+        notes=tuple(notes_of(cores, machine)),
+    )
 
 
 def method_of(settings: Settings, cores: Cores) -> Method:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import itertools
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -14,22 +13,20 @@ import msgspec
 
 from loadtest.agreement import Best, best_labels, require_same
 from loadtest.bundles import Bundle, find_bundles
-from loadtest.compare import method_of, notes_of
+from loadtest.compare import begun
 from loadtest.driver import Driver, prepared
 from loadtest.errors import BadWorkload, StartFailed
 from loadtest.load import Call, Load
-from loadtest.machine import this_machine
 from loadtest.peer import Peer, environment
 from loadtest.places import portable
 from loadtest.process import share_cores
-from loadtest.results import PEERS, SCHEMA, Comparison, Result, Side, Turn, save
+from loadtest.results import PEERS, Comparison, Result, Side, Turn, save
 from loadtest.settings import Settings
 from loadtest.target import Serving, Target
 from loadtest.turns import Asked, Runner, Say, Turns
 from loadtest.workload import Task, Workload, texts_of
 
 CHECKED = 48
-TUNING_CONNECTIONS = 16
 HEADING = "the same network, tokenizer and texts, behind different servers"
 OWN = "qingmo"
 
@@ -83,18 +80,8 @@ class Contest:
         ]
         self._ours: dict[Workload, list[Best]] = {}
         self._sides: dict[str, Side] = {}
-        machine = this_machine()
-        self.result = Result(
-            schema=SCHEMA,
-            kind=PEERS,
-            made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            complete=False,
-            machine=machine,
-            method=method_of(settings, self._cores),
-            ceilings=(),
-            comparisons=tuple(map(self._empty, self._given)),
-            notes=tuple(notes_of(self._cores, machine)),
-        )
+        empty = tuple(map(self._empty, self._given))
+        self.result = msgspec.structs.replace(begun(PEERS, settings, self._cores), comparisons=empty)
 
     def _empty(self, given: Given) -> Comparison:
         return Comparison(
@@ -135,7 +122,9 @@ class Contest:
         folder, cores = bundle.folder.parent, self._cores.server
         serving = Serving(settings.serve, folder, bundle.name, settings.threads, cores, patient=True)
         asked = Peer(OWN, "", "", path="/v1/classify")
-        return Contender(OWN, "this commit", (Way("as it comes", serving),), asked.calls)
+        return Contender(
+            OWN, self.result.machine.commit or "unknown", (Way("as it comes", serving),), asked.calls
+        )
 
     def _admitted(self, contenders: Sequence[Contender]) -> list[Contender]:
         """Those that start and answer like qingmo; a peer that does not start is named in the notes."""
@@ -181,17 +170,20 @@ class Contest:
         for way in contender.ways:
             self._say(f"{contender.name}: tried with {way.label}")
             with self._target(contender, way) as target:
-                tried[way] = self._turns.tried(Asked(target, calls), TUNING_CONNECTIONS)
+                tried[way] = self._turns.tried(Asked(target, calls), self._settings.timing.connections[0])
         best = max(tried, key=lambda way: standing(tried[way], self._settings.bound_ms))
         return dataclasses.replace(contender, ways=(best,))
 
     def _round(self, number: int, contender: Contender, bundle: Bundle) -> None:
-        """Alone: a server that is busy while it idles would take time from the others."""
-        self._say(f"{contender.name}: starting the server")
-        with self._target(contender, contender.ways[0]) as target:
-            if contender.name not in self._sides:
-                self._sides[contender.name] = self._side(contender, target, bundle)
-            for given in self._given:
+        """Alone: a server that is busy while it idles would take time from the others.
+
+        Fresh for each workload: some servers go on batching as the load before has taught them to.
+        """
+        for given in self._given:
+            self._say(f"{contender.name}: starting the server")
+            with self._target(contender, contender.ways[0]) as target:
+                if contender.name not in self._sides:
+                    self._sides[contender.name] = self._side(contender, target, bundle)
                 self._say(f"{given.workload.value}: round {number}, {contender.name}")
                 asked = Asked(target, self._prepared(contender, given))
                 runner = Runner(self._sides[contender.name], asked)
@@ -219,6 +211,7 @@ class Contest:
             name=contender.name,
             bundle=bundle.name,
             version=contender.version,
+            bundle_version=bundle.version,
             form=way.label,
             parameters=bundle.parameters,
             disk_bytes=bundle.disk_bytes,

@@ -98,7 +98,7 @@ async def open_loop(plan: Plan) -> Seen:
     due = poisson(plan.rate, plan.warmup + plan.seconds, plan.seed)
     pool, seen = Pool(Address.of(plan.url), CONNECTIONS, plan.timeout), Seen()
     tasks: set[asyncio.Task[None]] = set()
-    with Stretch(plan.server_pids) as stretch:
+    with Stretch(()) as stretch:
         start = time.perf_counter() + 0.05
         for at, request in zip(due, itertools.cycle(requests), strict=False):
             await _until(start + at, spin=plan.spin)
@@ -107,12 +107,11 @@ async def open_loop(plan: Plan) -> Seen:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         await asyncio.gather(*tasks)
+    took = time.perf_counter() - start - plan.warmup
     pool.close()
-    whole = _timed(seen, stretch)
-    if whole.server_cpu_seconds is not None:
-        whole.server_cpu_seconds *= len(seen.latencies) / max(len(due), 1)
-    whole.seconds = plan.seconds
-    return whole
+    seen.generator_cpu_seconds = stretch.own_cpu_seconds
+    seen.seconds = max(plan.seconds, took)
+    return seen
 
 
 async def _until(when: float, *, spin: bool) -> None:
@@ -128,9 +127,8 @@ async def _until(when: float, *, spin: bool) -> None:
 
 
 async def _one(pool: Pool, request: bytes, due: float, seen: Seen) -> None:
-    seen.lateness.append(time.perf_counter() - due)
     try:
-        status = await pool.ask(request)
+        status = await pool.ask(request, lambda: seen.lateness.append(time.perf_counter() - due))
     except OSError as error:
         seen.errors[type(error).__name__] += 1
         return

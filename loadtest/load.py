@@ -71,7 +71,8 @@ class Load(Struct, frozen=True, kw_only=True):
     """What one stretch of load measured; requests that failed are in `errors` and not in the latencies.
 
     `late_p99_ms` is how late the generator sent, 99th percentile, in an open loop; the latencies hold it.
-    `server_cpu_seconds` is the CPU time the server spent over the stretch, None where it was not watched.
+    `server_cpu_seconds` is the CPU time the server spent over the stretch, None where it was not watched and
+    of open loops, whose `seconds` last until the last answer, so that `throughput` is the server's own.
     `saturated` tells that the generator itself was the limit, so that the figures speak of it.
     """
 

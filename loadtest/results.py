@@ -44,7 +44,8 @@ class Engine(Struct, frozen=True, kw_only=True):
 class Side(Struct, frozen=True, kw_only=True):
     """One server in the comparison, with what does not change from round to round.
 
-    `connections` keep it saturated: the fewest of those tried that come within 3 % of the best throughput.
+    `version` is the bundle's, or that of the program where programs are compared, and `bundle_version` then
+    the bundle's. `connections` keep it saturated: the fewest of those tried that come within 3 % of the best.
     `max_run_ms` is the longest run of the network that was tried and kept, 0 the server's own choice.
     `idle_share` is of one core. Sizes in bytes and MB (10^6 bytes), times in seconds.
     """
@@ -63,6 +64,7 @@ class Side(Struct, frozen=True, kw_only=True):
     connections: int = 0
     max_run_ms: float = 0.0
     engine: Engine | None = None
+    bundle_version: str = ""
 
 
 class Batches(Struct, frozen=True, kw_only=True):

@@ -83,8 +83,18 @@ class Soaked:
 
     @property
     def held(self) -> bool:
-        """No wrong answer, and no growth beyond the limit."""
-        return not self.wrong and (self.growth is None or self.growth <= GROWTH)
+        """No wrong answer, some right ones, and no growth beyond the limit."""
+        return not self.problem
+
+    @property
+    def problem(self) -> str:
+        """What did not hold, in words; empty where all did."""
+        if self.wrong:
+            return "; ".join(self.wrong[:10])
+        if not any(fate.endswith(" 200") for fate in self.fates):
+            return "No request was answered with a 200."
+        grown = self.growth is not None and self.growth > GROWTH
+        return "Memory grew by more than 5 % after the first fifth." if grown else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +180,8 @@ class Soak:
         if error is not None:
             connection.close()
             return f"lost ({error})"
-        return asking.result()
+        status = asking.result()
+        return "200 without labels" if status == 200 and not _labels_all(connection.body) else status
 
     def _request(self, manner: Manner) -> bytes:
         if manner is Manner.MALFORMED:
@@ -201,3 +212,12 @@ class Soak:
             ordered = sorted(self._latencies)
             self.soaked.p99_ms.append(ordered[int(len(ordered) * 0.99)] * 1e3)
             self._latencies.clear()
+
+
+def _labels_all(body: bytes) -> bool:
+    """Whether an answer names a label, with a score, for every text."""
+    try:
+        results = json.loads(body)["results"]
+        return bool(results) and all(0 <= each["labels"][0]["score"] <= 1 for each in results)
+    except (ValueError, TypeError, LookupError):
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadtest.load import Load
-from loadtest.results import PEERS, Comparison, Result, Side
+from loadtest.results import PEERS, Comparison, Result, Side, Turn
 from loadtest.summary import (
     Interval,
     checks,
@@ -14,6 +14,7 @@ from loadtest.summary import (
     goodput,
     lone_p50,
     lone_p99,
+    lowest_offered,
     over_rounds,
     resident,
     throughput,
@@ -45,6 +46,14 @@ def shown(interval: Interval | None) -> str:
     return f"{number(interval.median)} ({number(interval.least)} to {number(interval.most)})"
 
 
+def kept_rate(comparison: Comparison, side: str, bound_ms: float) -> str:
+    """Goodput; where even the lowest rate offered was too much, no more than that is known."""
+    found = over_rounds(comparison, side, goodput(bound_ms))
+    if found is None or found.median > 0:
+        return shown(found)
+    return f"under {number(lowest_offered(comparison, side))}"
+
+
 def speeds(comparison: Comparison, bound_ms: float) -> Table:
     """One row a side: what it answers, how fast, and what it takes."""
     searched = any(turn.opened for turn in comparison.turns)
@@ -52,15 +61,10 @@ def speeds(comparison: Comparison, bound_ms: float) -> Table:
     columns = ("side", "requests/s", *extra, "lone p50 ms", "lone p99 ms", "CPU ms/request", "MB resident")
     rows = []
     for side in comparison.sides:
-        figures = [
-            throughput,
-            *([goodput(bound_ms)] if searched else []),
-            lone_p50,
-            lone_p99,
-            cpu_ms,
-            resident,
-        ]
-        rows.append((side.name, *(shown(over_rounds(comparison, side.name, figure)) for figure in figures)))
+        figures = (throughput, lone_p50, lone_p99, cpu_ms, resident)
+        found = [shown(over_rounds(comparison, side.name, figure)) for figure in figures]
+        found[1:1] = [kept_rate(comparison, side.name, bound_ms)] if searched else []
+        rows.append((side.name, *found))
     return Table("Medians over rounds (least to most)", columns, tuple(rows))
 
 
@@ -146,6 +150,7 @@ def rounds(comparison: Comparison) -> Table:
         "rows a batch",
         "padding",
         "errors",
+        "generator late",
     )
     rows = []
     for turn in comparison.turns:
@@ -161,9 +166,17 @@ def rounds(comparison: Comparison) -> Table:
                 f"{batches.mean_rows:.1f}" if batches else "-",
                 f"{batches.padding_share:.0%}" if batches else "-",
                 str(turn.failed),
+                _late(turn),
             )
         )
     return Table("Every round (latency in ms, closed loop when not lone)", columns, tuple(rows))
+
+
+def _late(turn: Turn) -> str:
+    """In which stretches the generator itself was the limit: they back nothing."""
+    opened = ((f"open {number(load.rate)}/s", load) for load in turn.opened)
+    named = (("lone", turn.lone), ("closed", turn.closed), *opened)
+    return ", ".join(name for name, load in named if load.saturated) or "never"
 
 
 def latencies(load: Load) -> tuple[str, str, str, str]:
@@ -177,9 +190,14 @@ def latencies(load: Load) -> tuple[str, str, str, str]:
 def of_load(load: Load) -> Table:
     """The figures of a single stretch."""
     p50, p95, p99, most = latencies(load)
-    rows = [("requests a second", number(load.throughput)), ("answered", f"{load.answered:,}")]
-    rows += [("p50 ms", p50), ("p95 ms", p95), ("p99 ms", p99), ("max ms", most), ("errors", _errors(load))]
-    return Table(_kind(load), ("figure", "value"), (*rows, ("generator", _generator(load))))
+    rows = [
+        ("answers a second", number(load.throughput)),
+        ("answered", f"{load.answered:,}"),
+        ("p50 ms", p50),
+    ]
+    rows += [("p95 ms", p95), ("p99 ms", p99), ("max ms", most)]
+    rows += [("errors", _errors(load)), ("generator", _generator(load))]
+    return Table(_kind(load), ("figure", "value"), tuple(rows))
 
 
 def _kind(load: Load) -> str:

@@ -85,17 +85,23 @@ class Turns:
             return ()
         loads = [self._offer(asked, share * saturated, number) for share in self._timing.rates]
         for _ in range(self._timing.search_steps):
-            kept = [load.rate for load in loads if load.keeps(self._settings.bound_ms)]
-            missed = [load.rate for load in loads if not load.keeps(self._settings.bound_ms)]
+            told = [load for load in loads if not load.saturated]  # the others say nothing of the server
+            kept = [load.rate for load in told if load.keeps(self._settings.bound_ms)]
+            missed = [load.rate for load in told if not load.keeps(self._settings.bound_ms)]
             low, high = max(kept, default=0.0), min(missed, default=1.2 * saturated)
             loads.append(self._offer(asked, (low + high) / 2, number))
         return tuple(sorted(loads, key=lambda load: load.rate))
 
     def _offer(self, asked: Asked, rate: float, number: int) -> Load:
-        """An open loop, longer where a slow side would see too few arrivals to speak of a 99th percentile."""
+        """An open loop, longer where a slow side would see too few arrivals to speak of a 99th percentile.
+
+        Once more where the generator itself was late.
+        """
         seconds = self._timing.open_seconds
         seconds = max(seconds, min(LEAST_ARRIVALS / rate, LONGEST * seconds))
-        return self._load(asked, Kind.OPEN, seconds, rate=rate, seed=self._settings.seed + number)
+        seed = self._settings.seed + number
+        load = self._load(asked, Kind.OPEN, seconds, rate=rate, seed=seed)
+        return self._load(asked, Kind.OPEN, seconds, rate=rate, seed=seed) if load.saturated else load
 
     def _enough(self, asked: Asked, kind: Kind, seconds: float, connections: int) -> Load:
         """Once more and longer where a slow side answered too few to speak of its throughput or quantiles."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ class Address:
     def of(cls, url: str) -> Address:
         """From http://host:port; the port is 80 where none is given."""
         parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
+        if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
             raise ValueError(f"The address must look like http://host:port, not {url!r}.")
         return cls(parts.hostname, parts.port or 80)
 
@@ -137,11 +138,15 @@ class Pool:
         self._idle: list[Connection] = []
         self._room = asyncio.Semaphore(limit)
 
-    async def ask(self, request: bytes) -> int:
-        """One request, one status; raises OSError, TimeoutError among it."""
+    async def ask(self, request: bytes, sending: Callable[[], None]) -> int:
+        """One request, one status; raises OSError, TimeoutError among it.
+
+        `sending` is called when it is about to be sent, which may be late where all connections are taken.
+        """
         async with self._room:
             connection = await self._take()
             answered = False
+            sending()
             try:
                 async with asyncio.timeout(self._seconds):
                     status = await connection.ask(request)

@@ -38,8 +38,9 @@ def replaced(root: Path, result: results.Result) -> str:
     """Which of the bundles measured have given way to others since; empty if none has."""
     shipped = {manifest.name: manifest.version for manifest in manifests(root)}
     sides = [comparison.sides[0] for comparison in result.comparisons]
-    names = [side.name for side in sides if shipped.get(side.name, side.version) != side.version]
-    listed = ", ".join(dict.fromkeys(names))
+    then = {side.bundle: side.bundle_version or side.version for side in sides}
+    names = [name for name, version in then.items() if shipped.get(name, version) != version]
+    listed = ", ".join(names)
     return f"Since then these bundles were made anew, with other weights: {listed}.\n" if listed else ""
 
 
@@ -111,10 +112,13 @@ def said(comparison: results.Comparison, bound_ms: float) -> str:
 def how(result: results.Result) -> str:
     """How it was measured, in a sentence."""
     method = result.method
-    return (
-        f"Medians of {method.rounds} rounds, the sides in turn; inference threads: {method.threads}; on"
-        f" {result.machine.cpu}, {result.made[:10]}, by `{method.command}`.\n"
+    commit = f" at commit {result.machine.commit[:7]}" if result.machine.commit else ""
+    said = (
+        f"Medians of {method.rounds} rounds, the sides in turn, and what their 95 % intervals carry;"
+        f" inference threads: {method.threads}; on {result.machine.cpu}, {result.made[:10]}{commit},"
+        f" by `{method.command}`."
     )
+    return " ".join([said, *result.notes]) + "\n"
 
 
 def figures_of(
@@ -122,7 +126,11 @@ def figures_of(
 ) -> list[str]:
     """The figures of one server, medians over its rounds."""
     found = [(summary.over_rounds(comparison, side.name, figure), spec) for figure, spec in columns]
-    return [format(interval.median, spec) if interval else "" for interval, spec in found]
+    texts = [format(interval.median, spec) if interval else "" for interval, spec in found]
+    kept = found[-1][0]
+    if kept and not kept.median:  # goodput: less than the lowest rate was not offered
+        texts[-1] = f"under {summary.lowest_offered(comparison, side.name):.0f}"
+    return texts
 
 
 def quality(root: Path) -> str:

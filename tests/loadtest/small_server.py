@@ -54,7 +54,7 @@ class Session(asyncio.Protocol):
 
     def reply(self, status):
         best = {"label": self.given.label, "score": 0.9}
-        body = json.dumps({"results": [{"labels": [best]}]}).encode()
+        body = json.dumps({"results": [] if self.given.empty else [{"labels": [best]}]}).encode()
         self.transport.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
         if self.given.twice and self.path != "/health/ready":
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -75,7 +75,7 @@ def main():
     for name in ("--fail-every", "--die-after", "--stall-at"):
         parser.add_argument(name, type=int, default=0)
     parser.add_argument("--batch", type=int, default=0)
-    for name in ("--refuse", "--mute", "--twice"):
+    for name in ("--refuse", "--mute", "--twice", "--empty"):
         parser.add_argument(name, action="store_true")
     given, _ = parser.parse_known_args()
     if given.refuse:

@@ -26,7 +26,7 @@ def test_run_prints_figures_and_writes_them(small, tmp_path):
             "run", "--url", target.url, "--rate", "50", "--seconds", "0.5", "--warmup", "0", "--out", str(out)
         )
     assert done.returncode == 0, done.stderr
-    for figure in ("requests a second", "p50", "p95", "p99", "max", "errors"):
+    for figure in ("answers a second", "p50", "p95", "p99", "max", "errors"):
         assert figure in done.stdout
     assert json.loads(out.read_text())["answered"] > 5
 

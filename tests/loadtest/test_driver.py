@@ -34,10 +34,23 @@ def test_a_server_of_known_speed_is_measured_right(small, driver, plan_of, kind,
     assert not load.errors
     assert load.latency is not None
     assert 19 <= load.latency.p50 <= load.latency.p95 <= load.latency.p99 <= load.latency.max
-    assert load.server_cpu_seconds is not None
+    assert (load.server_cpu_seconds is None) is (kind is Kind.OPEN)
     assert load.throughput == pytest.approx(load.answered / load.seconds)
     most = {Kind.LONE: 50, Kind.CLOSED: 400, Kind.OPEN: 150}[kind]
     assert 0 < load.throughput < most * 1.1
+
+
+def test_an_open_loop_counts_until_its_last_answer_and_says_where_it_was_itself_the_limit(
+    small, driver, plan_of
+):
+    """What was answered after the last arrival is no throughput; connections are not without number."""
+    with small("--delay-ms", "1500") as target:
+        plan = plan_of(target, Kind.OPEN, rate=800.0, seconds=1.0, warmup=0.0, timeout=20.0)
+        load = driver.run(plan, target)
+    assert load.answered > 700
+    assert load.seconds > 2.4
+    assert load.throughput < 400
+    assert load.saturated, "more were due at a time than it has connections"
 
 
 @pytest.mark.parametrize(

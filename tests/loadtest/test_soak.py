@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -45,9 +46,18 @@ def test_an_answer_that_comes_twice_is_wrong(small):
 
 @pytest.mark.parametrize(("end", "held"), [(104.0, True), (106.0, False)])
 def test_growth_counts_after_the_first_fifth(end, held):
-    found = Soaked(allocated_mb=[50.0, 90.0, *[100.0] * 7, end])
+    found = Soaked(allocated_mb=[50.0, 90.0, *[100.0] * 7, end], fates=Counter({"plain 200": 9}))
     assert found.growth == pytest.approx(end / 100)
     assert found.held is held
+
+
+def test_a_server_that_refuses_all_or_says_nothing_does_not_pass(small):
+    refusing = Soaked(fates=Counter({"plain 503": 500}))
+    assert refusing.problem == "No request was answered with a 200."
+    with small("--empty") as target:
+        found, _ = soaked(target, hostile=0.0)
+    assert found.fates == {"plain 200 without labels": found.asked}
+    assert not found.held
 
 
 def test_a_server_that_dies_ends_the_soak(small):
