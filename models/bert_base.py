@@ -13,8 +13,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from models.errors import MakeError
-from server.errors import ServeError
+from models.terminal import one_sentence
 from server.inference.bundle import TOKENIZER_FILE, Bundle, load_bundle
 from server.inference.manifest import Layout, Lineage, Manifest, Terms
 from server.inference.values import Task
@@ -43,13 +42,10 @@ def bert_base(
     ] = Form.FP32,
 ) -> None:
     """Write a BERT-base of random weights (12 layers, 768 wide) to compare speeds with."""
-    console = Console(stderr=True, highlight=False)
-    try:
+    with one_sentence():
         bundle = make_bert_base(load_bundle(tokenizer_from), out, name=name, form=form)
-    except (MakeError, ServeError) as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
-    console.print(f"Packed {bundle.folder}, {bundle.manifest.parameters:,} parameters.", soft_wrap=True)
+        console = Console(stderr=True, highlight=False)
+        console.print(f"Packed {bundle.folder}, {bundle.manifest.parameters:,} parameters.", soft_wrap=True)
 
 
 def make_bert_base(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,25 +10,15 @@ from rich.console import Console
 
 from models.bert_base import bert_base
 from models.check import check
-from models.errors import MakeError
 from models.own.command import pack
 from models.table.command import table
+from models.terminal import one_sentence
 
 main = typer.Typer(
     no_args_is_help=True, help="Makes small Chinese language models and packs them as bundles."
 )
 Data = Annotated[Path, typer.Option(help="The folder with the data sets, one folder each.")]
 RecipeName = Annotated[str, typer.Argument(help="A recipe's name, or a TOML file.")]
-
-
-@contextmanager
-def _console(*, stderr: bool = False) -> Iterator[Console]:
-    """Where to print; a MakeError ends the command with 1 and its sentence."""
-    try:
-        yield Console(stderr=stderr, highlight=False)
-    except MakeError as error:
-        Console(stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
 
 
 @main.command()
@@ -41,50 +29,51 @@ def make(
     until: Annotated[str, typer.Option(help="Stop after this stage.")] = "",
 ) -> None:
     """Make a model by its recipe, stage by stage; finished stages are kept."""
-    from models.make import make as run_stages  # noqa: PLC0415 - needs torch
-    from models.workspace import work_folder  # noqa: PLC0415
+    with one_sentence():
+        from models.make import make as run_stages  # noqa: PLC0415 - needs torch
+        from models.workspace import work_folder  # noqa: PLC0415
 
-    with _console(stderr=True) as console:
+        console = Console(stderr=True, highlight=False)
         run_stages(recipe, data, work_folder(), console, first=from_, last=until)
 
 
 @main.command("data")
 def show_data(name: Annotated[str, typer.Argument(metavar="SET", help="A set's name.")], data: Data) -> None:
     """Show what a data set holds: counts, lengths, labels, overlaps."""
-    from models.survey import survey  # noqa: PLC0415
+    with one_sentence():
+        from models.survey import survey  # noqa: PLC0415
 
-    with _console() as console:
-        survey(data, name, console)
+        survey(data, name, Console(highlight=False))
 
 
 @main.command("list")
 def list_recipes() -> None:
     """List the recipes, and how far each is made here."""
-    from models.made import list_made  # noqa: PLC0415
-    from models.workspace import work_folder  # noqa: PLC0415
+    with one_sentence():
+        from models.made import list_made  # noqa: PLC0415
+        from models.workspace import work_folder  # noqa: PLC0415
 
-    with _console() as console:
-        list_made(work_folder(), console)
+        list_made(work_folder(), Console(highlight=False))
 
 
 @main.command("show")
 def show_made(recipe: RecipeName) -> None:
     """Show the run record and the figures of what a recipe made."""
-    from models.made import show  # noqa: PLC0415
-    from models.workspace import work_folder  # noqa: PLC0415
+    with one_sentence():
+        from models.made import show  # noqa: PLC0415
+        from models.workspace import work_folder  # noqa: PLC0415
 
-    with _console() as console:
-        show(recipe, work_folder(), console)
+        show(recipe, work_folder(), Console(highlight=False))
 
 
 @main.command("compare")
 def compare_made(recipes: Annotated[list[str], typer.Argument(help="Two recipes or more.")]) -> None:
     """Set what several recipes made side by side."""
-    from models.made import compare  # noqa: PLC0415
-    from models.workspace import work_folder  # noqa: PLC0415
+    with one_sentence():
+        from models.made import compare  # noqa: PLC0415
+        from models.workspace import work_folder  # noqa: PLC0415
 
-    with _console() as console:
-        compare(recipes, work_folder(), console)
+        compare(recipes, work_folder(), Console(highlight=False))
 
 
 main.command()(check)

@@ -10,6 +10,7 @@ import msgspec
 from models.base import open_base
 from models.confusion import draw
 from models.costcurve import measure_cost, standard_widths
+from models.errors import MakeError
 from models.graphs import rounded
 from models.job import Job
 from models.layout import layout_of, tags_of
@@ -89,7 +90,10 @@ def _cut(job: Job, trained: Trained, asked: Sequence[Text]) -> str:
     if job.recipe.vocabulary.tokens == "characters":
         share = share_unknown(trained.tokenizer(), texts, trained.config.unknown)
         return f"Tokens are single characters; {100 * share:.2f} % of them are unknown."
-    pieces = open_base(job.recipe.base).pieces
+    try:
+        pieces = open_base(job.recipe.base).pieces
+    except MakeError:
+        return "The base is not here any more: how its whole vocabulary would cut the texts is not known."
     whole = tokenizer_of(pieces, range(len(pieces.texts)))
     share = share_differing(whole, trained.tokenizer(), texts)
     return f"{100 * share:.1f} % of the texts are cut otherwise than by the base's whole vocabulary."

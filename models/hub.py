@@ -210,7 +210,7 @@ def _shape(config: _Config) -> Shape:
 def _pieces(folder: Path) -> Pieces:
     """A WordPiece vocabulary with its tokenizer as the pattern that cut ones are made by."""
     path = next(
-        (folder / name for name in ("vocab.txt", "tokenizer.json") if (folder / name).is_file()), None
+        (folder / name for name in ("tokenizer.json", "vocab.txt") if (folder / name).is_file()), None
     )
     if path is None:
         raise MakeError(f"{folder} holds no vocab.txt and no tokenizer.json.")
@@ -228,15 +228,23 @@ def _pieces(folder: Path) -> Pieces:
 
 def _tensors(path: Path, family: str) -> dict[str, Floats]:
     """All weights as float32, by their names within the encoder."""
+    try:
+        read = _read_tensors(path)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # each format raises kinds of its own
+        raise MakeError(f"{path} holds no weights that can be read: {error}") from error
+    return {_ours(name, family): np.asarray(value, np.float32) for name, value in read.items()}
+
+
+def _read_tensors(path: Path) -> dict[str, Floats]:
     if path.suffix == ".safetensors":
         from safetensors.numpy import load_file  # noqa: PLC0415 - the base installation packs without it
 
-        read = load_file(path)
-    else:
-        import torch  # noqa: PLC0415 - only the older format needs it
+        return load_file(path)
+    import torch  # noqa: PLC0415 - only the older format needs it
 
-        read = {name: value.float().numpy() for name, value in torch.load(path, weights_only=True).items()}
-    return {_ours(name, family): np.asarray(value, np.float32) for name, value in read.items()}
+    return {name: value.float().numpy() for name, value in torch.load(path, weights_only=True).items()}
 
 
 def _ours(name: str, family: str) -> str:

@@ -30,7 +30,7 @@ from models.recipe import read_recipe
 from models.sections import Imitation
 from models.shape import Shape
 from models.stamp import holds, read_stamp, stamp_of, withdraw_stamp, write_stamp
-from models.task_data import check_labels, official_of, split_of
+from models.task_data import check_labels, official_splits, split_of
 from models.teachers import check_held_out, teacher_of
 from models.workspace import alone, commit_here
 
@@ -95,7 +95,8 @@ def check(job: Job) -> None:
     for name in dict.fromkeys(name for each in texts for name in each):
         check_texts(job.data, name)
     split = split_of(job)
-    check_labels(recipe, *official_of(job))
+    for rows, file in official_splits(job):
+        check_labels(recipe, rows, file)
     if not all(
         holds(job, name, stamp_of(job, name)) for name in recipe.networks if name in ("base", "pretrain")
     ):

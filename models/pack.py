@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-from models.errors import MakeError
 from models.job import Job
 from models.seal import seal_with_golden
 from models.workspace import fresh_folder
@@ -15,16 +14,16 @@ MOST_PARAMETERS = 12_000_000
 
 
 def run(job: Job) -> None:
-    """The folder `pack/NAME`; MakeError where the bundle is larger than what may ship."""
+    """The folder `pack/NAME`; a note where the bundle is larger than one that ships with qingmo may be."""
     with fresh_folder(job.folder("pack")) as folder:
         target = folder / job.recipe.bundle_name
         shutil.copytree(job.folder("evaluate") / "bundle", target)
         bundle = seal_with_golden(target, load_bundle(target).manifest, job.bundle.texts())
         size = sum(path.stat().st_size for path in target.iterdir())
-        if size > MOST_BYTES or bundle.manifest.parameters > MOST_PARAMETERS:
-            raise MakeError(
-                f"The bundle has {size:,} bytes and {bundle.manifest.parameters:,} parameters; "
-                f"at most {MOST_BYTES:,} and {MOST_PARAMETERS:,} may ship."
-            )
+    if size > MOST_BYTES or bundle.manifest.parameters > MOST_PARAMETERS:
+        job.console.print(
+            f"{bundle.manifest.parameters:,} parameters in {size:,} bytes: no bundle that ships with qingmo "
+            f"has more than {MOST_PARAMETERS:,} in {MOST_BYTES:,}."
+        )
     where = job.folder("pack") / job.recipe.bundle_name
     job.console.print(f"packed {where}: {size:,} bytes, {len(bundle.manifest.golden)} golden examples")

@@ -138,6 +138,9 @@ def _training(recipe: Recipe) -> str:
         return "has neither [finetune] nor [distil]: nothing would teach the network its task."
     if recipe.task is Task.QA and any(section.smoothing for section in recipe.trainings.values()):
         return "smooths labels, which cannot be done for places in a text."
+    unlabelled = [name for name in ("pretrain", "imitate", "distil") if name in recipe.trainings]
+    if smoothed := next((name for name in unlabelled if recipe.trainings[name].smoothing), None):
+        return f"smooths labels in [{smoothed}.training], which learns no labels alone."
     if recipe.task is Task.QA and recipe.calibrate:
         return "has [calibrate], which is for labels and tags: what a reader scores are whole answers."
     return ""

@@ -15,7 +15,7 @@ from models.data.texts import text_files
 from models.errors import MakeError
 from models.job import Job
 from models.recipe import Recipe
-from models.task_data import official_of, split_of
+from models.task_data import official_splits, split_of
 from models.workspace import load_trained
 
 STAMP_FILE = "stamp.json"
@@ -107,13 +107,13 @@ def _inputs(job: Job, stage: str) -> Iterator[str]:
     if stage == "base":
         yield from (file.sha256 for file in split_of(job).files)
         if recipe.data.also is not UNSET or recipe.data.asked is not UNSET:  # they leave out what it holds
-            yield official_of(job)[1].sha256
+            yield from (file.sha256 for _, file in official_splits(job))
         above = recipe.network.above
         for base in (recipe.base, *(() if above is UNSET else (above.base,))):
             if "@" not in base:  # else its name says which it is
                 yield open_base(base).sha256
     elif stage in FIGURES or names:  # no raw text is learnt that figures are measured on
-        yield official_of(job)[1].sha256
+        yield from (file.sha256 for _, file in official_splits(job))
     for name in getattr(section, "teachers", None) or filter(None, [getattr(section, "teacher", "")]):
         yield load_trained(job.work / name / "finetune").record.made
 

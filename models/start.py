@@ -74,12 +74,22 @@ def _checked(job: Job, name: str, layers: Sequence[int]) -> Base:
 def _check_held_out(job: Job, base: Base) -> None:
     """A base that has learnt the recipe's set must have held out the same rows: else it knows validation."""
     own = split_of(job).files[0]  # the others hold nothing out
-    if base.seed in (None, job.recipe.seed) or own.sha256 not in {digest.sha256 for digest in base.data}:
+    places = [
+        at for at, each in enumerate(base.data) if (each.source, each.sha256) == (own.source, own.sha256)
+    ]
+    if not places:
         return
-    raise MakeError(
-        f"{base.name} has learnt this set, but for rows held out by the seed {base.seed}; the recipe's seed "
-        f"is {job.recipe.seed}: it must be the same, and `validation` too."
-    )
+    if places[0]:
+        raise MakeError(
+            f"{base.name} has learnt this set beside another, and held nothing of it out: what would be "
+            "validated on, it may know."
+        )
+    if base.seed != job.recipe.seed or base.data[0].rows > own.rows:
+        raise MakeError(
+            f"{base.name} has learnt this set, {base.data[0].rows} rows, but for those held out by the seed "
+            f"{base.seed}; the recipe, with the seed {job.recipe.seed}, learns {own.rows}: the seed must be "
+            "the same, and `validation` no larger."
+        )
 
 
 def _vocabulary(job: Job, base: Base) -> Vocabulary:

@@ -88,7 +88,10 @@ def overlaps(data: Path, name: str, task: Task) -> list[str]:
         split = library.official(data, other)
         if other == name or split not in library.splits(data, other) or not (data / other).is_dir():
             continue
-        rows, _ = library.read(data, other, split)
+        try:
+            rows, _ = library.read(data, other, split)
+        except MakeError:  # another set's trouble is not this one's
+            continue
         count = sum(seen_before(rows, train))
         if count:
             found.append(f"{count} of the {len(rows)} texts of {other} {split} stand in {name} train.")

@@ -152,15 +152,14 @@ def free_texts(job: Job, name: str, validation: Sequence[Row]) -> list[str]:
 
 def official_rows(job: Job) -> list[Row]:
     """The official splits' rows: not to be learnt from, wherever else they stand."""
+    return [row for rows, _ in official_splits(job) for row in rows]
+
+
+def official_splits(job: Job) -> list[tuple[list[Any], DataFile]]:
+    """Rows and file of each split of the recipe's set but train."""
     library, name = TASKS[job.recipe.task].library, job.recipe.data.set
     splits = [split for split in library.splits(job.data, name) if split != "train"]
-    return [row for split in splits for row in library.read(job.data, name, split)[0]]
-
-
-def official_of(job: Job) -> tuple[list[Any], DataFile]:
-    """The rows that the recipe's set is measured on, and their file."""
-    library, name = TASKS[job.recipe.task].library, job.recipe.data.set
-    return library.read(job.data, name, library.official(job.data, name))
+    return [library.read(job.data, name, split) for split in splits]
 
 
 def _usable(recipe: Recipe, rows: Sequence[Any], file: DataFile) -> list[Any]:

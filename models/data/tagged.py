@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,8 @@ from models.data.rows import Mention, Tagged
 from models.errors import MakeError
 from server.errors import BadBundle
 from server.inference.decoding.tags import Tag, parsed
+
+COLUMNS = re.compile(r"[ \t]+")
 
 
 def _cluener(path: Path) -> Iterator[Tagged]:
@@ -88,17 +91,26 @@ def _check_apart(text: str, mentions: Sequence[Mention]) -> None:
 
 
 def _conll(path: Path) -> Iterator[Tagged]:
-    """CoNLL's form: a token and its tag (the last column) a line, an empty line after each text."""
+    """CoNLL's form: a token and its tag (the last column) a line, an empty line after each text.
+
+    Where every token of a file is a single character, it was written character by character: no spaces.
+    """
+    texts = list(_texts(path))
+    characters = all(len(token) == 1 for tokens in texts for token, _ in tokens)
+    return (_joined(tokens, "" if characters else " ") for tokens in texts)
+
+
+def _texts(path: Path) -> Iterator[list[tuple[str, Tag]]]:
     tokens: list[tuple[str, Tag]] = []
     for number, line in numbered_lines(path):
-        parts = line.split()
-        if parts and not line.startswith("-DOCSTART-"):
+        parts = COLUMNS.split(line.strip(" \t\r\n"))  # a wide space may be a token
+        if line.strip() and not line.startswith("-DOCSTART-"):
             tokens.append(_token(path, number, parts))
         elif tokens:
-            yield _joined(tokens)
+            yield tokens
             tokens = []
     if tokens:
-        yield _joined(tokens)
+        yield tokens
 
 
 def _token(path: Path, number: int, parts: list[str]) -> tuple[str, Tag]:
@@ -110,13 +122,13 @@ def _token(path: Path, number: int, parts: list[str]) -> tuple[str, Tag]:
         raise MakeError(f"{path}, line {number}: {error.message}") from error
 
 
-def _joined(tokens: list[tuple[str, Tag]]) -> Tagged:
-    """One text of its tokens, with spaces between ASCII ones; a stray I begins an entity."""
+def _joined(tokens: list[tuple[str, Tag]], between: str) -> Tagged:
+    """One text of its tokens, with `between` two ASCII ones; a stray I begins an entity."""
     text, last = "", Tag("O", "")
     mentions: list[Mention] = []
     for token, tag in tokens:
         if text and text[-1].isascii() and token[0].isascii():
-            text += " "
+            text += between
         start = len(text)
         text += token
         if tag.part in ("I", "E") and last.part in ("B", "I") and last.type == tag.type:

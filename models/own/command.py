@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from models.errors import MakeError
+from models.terminal import one_sentence
 from server.inference.values import Task
 
 if TYPE_CHECKING:
@@ -55,38 +55,34 @@ def pack(  # noqa: PLR0913, PLR0917 - one argument an option
     no_answer: NoAnswer = False,
 ) -> None:
     """Pack your own ONNX model as a bundle; needs no torch."""
-    from models.own.pack import Wish  # noqa: PLC0415 - the onnx package is slow to import
+    with one_sentence():
+        from models.own.pack import Wish  # noqa: PLC0415 - the onnx package is slow to import
 
-    wish = Wish(
-        onnx=onnx,
-        tokenizer=tokenizer,
-        task=task,
-        name=out.name if name is None else name,
-        out=out,
-        labels=labels,
-        title=title,
-        max_length=max_length,
-        overlap=overlap,
-        examples=examples,
-        terms=terms,
-        lower_case=lower_case,
-        multi_label=multi_label,
-        threshold=threshold,
-        no_answer=no_answer,
-    )
-    _carry_out(wish)
+        wish = Wish(
+            onnx=onnx,
+            tokenizer=tokenizer,
+            task=task,
+            name=out.name if name is None else name,
+            out=out,
+            labels=labels,
+            title=title,
+            max_length=max_length,
+            overlap=overlap,
+            examples=examples,
+            terms=terms,
+            lower_case=lower_case,
+            multi_label=multi_label,
+            threshold=threshold,
+            no_answer=no_answer,
+        )
+        _carry_out(wish)
 
 
 def _carry_out(wish: Wish) -> None:
-    """Packs, and says what was done; exits with 1 and a sentence where it cannot be."""
+    """Packs, and says what was done."""
     from models.own.pack import pack as run  # noqa: PLC0415 - the onnx package is slow to import
 
-    console = Console(stderr=True, highlight=False)
-    try:
-        packed = run(wish)
-    except MakeError as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+    packed, console = run(wish), Console(stderr=True, highlight=False)
     manifest = packed.bundle.manifest
     size = sum(file.bytes for file in manifest.files) / 1e6
     for line in (

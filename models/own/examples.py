@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from models.data.lines import whole_text
 from models.errors import MakeError
 from server.errors import ServeError
 from server.inference.check import check_text
@@ -61,7 +62,7 @@ def examples(task: Task, path: Path | None) -> list[Text]:
         return _built_in(task)
     if not path.is_file():
         raise MakeError(f"There is no file {path}.")
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line for line in whole_text(path).splitlines() if line.strip()]
     if not lines or len(lines) > MOST_EXAMPLES:
         raise MakeError(f"{path.name} holds {len(lines)} examples; 1 to {MOST_EXAMPLES} are taken.")
     return [_read(task, line, number) for number, line in enumerate(lines, 1)]

@@ -22,7 +22,7 @@ def read_labels(source: str) -> tuple[LabelName, ...]:
     if path.suffix in (".json", ".txt") and not path.is_file():
         raise MakeError(f"There is no file {path}. {ALLOWED}")
     try:
-        found = _from_file(path) if path.is_file() else _from_text(source)
+        found = _from_file(path) if _is_file(path) else _from_text(source)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise MakeError(f"{path.name} cannot be read: {error}. {ALLOWED}") from error
     if not found or any(not label.label for label in found):
@@ -54,6 +54,14 @@ def _tag(given: str) -> str:
     if place not in _PLACES or dash not in ("-", "_") or not kind:
         raise MakeError(f"The tag {given} is neither O nor B-, I-, E- or S- (or M-, L-, U-) with a type.")
     return f"{_PLACES[place]}-{kind}"
+
+
+def _is_file(path: Path) -> bool:
+    """A list of labels may be longer than any file's name."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _label(text: str) -> LabelName:

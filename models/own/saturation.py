@@ -53,22 +53,33 @@ def _risky(surgery: Surgery, node: onnx.NodeProto) -> bool:
 
 
 def _multiplied(surgery: Surgery, value: str) -> bool:
-    """Whether a dequantised weight goes into a matrix product, which onnxruntime may run in integers."""
+    """Whether a dequantised weight goes into a matrix product, which onnxruntime may run in integers.
+
+    It does so where the other factor is dequantised as well.
+    """
     readers = surgery.readers[value]
     if len(readers) == 1 and readers[0].op_type == "Transpose":
         return _multiplied(surgery, readers[0].output[0])
-    return any(reader.op_type in ("MatMul", "Gemm") for reader in readers)
+    products = [reader for reader in readers if reader.op_type in ("MatMul", "Gemm")]
+    others = [surgery.maker.get(name) for reader in products for name in reader.input[:2] if name != value]
+    return any(maker is not None and maker.op_type == "DequantizeLinear" for maker in others)
 
 
 def _move(surgery: Surgery, node: onnx.NodeProto) -> None:
     place, zero_place = _PLACES[node.op_type]
     inputs = [*node.input, *[""] * (zero_place + 1 - len(node.input))]
-    zero = surgery.array(inputs[zero_place]) if inputs[zero_place] else np.array(0, np.int8)
+    zero = surgery.array(inputs[zero_place]) if inputs[zero_place] else _no_zero(surgery, node)
     zero_name = f"{inputs[zero_place] or inputs[place]}_moved_zero"
     inputs[zero_place] = surgery.constant(zero_name, _moved(zero))
     inputs[place] = surgery.constant(f"{inputs[place]}_moved", _moved(surgery.array(inputs[place])))
     del node.input[:]
     node.input.extend(inputs)
+
+
+def _no_zero(surgery: Surgery, node: onnx.NodeProto) -> NDArray[np.generic]:
+    """A zero point of nothing, for each scale where weights are dequantised by channel."""
+    scale = surgery.constants.get(node.input[1]) if node.op_type == "DequantizeLinear" else None
+    return np.zeros([] if scale is None else tuple(scale.dims), np.int8)
 
 
 def _moved(values: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -129,5 +129,6 @@ def _check_shape(got: Logits, rows: int, width: int, task: Task, scores: int) ->
         raise MakeError(f"The graph gives scores for each token; that is --task ner, not {task}.")
     if task is not Task.NER and not per_text:
         raise MakeError(f"The graph gives {list(got.shape)} for {rows} rows of {width} tokens. {EXPORT}")
-    if got.shape[-1] != scores:
+    one_of_two = scores == 2 and got.shape[-1] == 1 and task in (Task.CLASSIFY, Task.PAIR)
+    if got.shape[-1] != scores and not one_of_two:  # one score, then, is the second label's
         raise MakeError(f"The graph gives {got.shape[-1]} scores, but {scores} labels were named.")

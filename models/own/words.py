@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from tokenizers import AddedToken, Encoding, Tokenizer, decoders, normalizers, p
 from tokenizers.models import WordPiece
 from tokenizers.processors import TemplateProcessing
 
+from models.data.lines import whole_json, whole_text
 from models.errors import MakeError
 
 BERT_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -54,7 +54,7 @@ def read_words(path: Path, lower_case: bool | None = None) -> Words:
 
 
 def _from_vocabulary(path: Path, lower_case: bool | None) -> Words:
-    pieces = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    pieces = whole_text(path).rstrip("\n").split("\n")
     vocabulary = {piece.rstrip("\r"): place for place, piece in enumerate(pieces)}
     missing = [piece for piece in BERT_PIECES if piece not in vocabulary]
     if missing:
@@ -79,10 +79,12 @@ def _lower(path: Path, vocabulary: dict[str, int], asked: bool | None) -> tuple[
         return asked, "as asked"
     config = path.parent / "tokenizer_config.json"
     if config.is_file():
-        said = json.loads(config.read_text(encoding="utf-8")).get("do_lower_case")
+        settings = whole_json(config)
+        said = settings.get("do_lower_case") if isinstance(settings, dict) else None
         if isinstance(said, bool):
             return said, f"as {config.name} says"
-    capital = any(piece != piece.lower() for piece in vocabulary if not piece.startswith("["))
+    words = (piece for piece in vocabulary if not piece.startswith(("[", "<")))  # such as BERT's <S> and <T>
+    capital = any(piece != piece.lower() for piece in words)
     return not capital, f"the vocabulary holds {'capitals' if capital else 'no capital letter'}"
 
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from models.errors import MakeError
-from server.errors import ServeError
+from models.terminal import one_sentence
 
 if TYPE_CHECKING:
     from models.table.sheet import Sheet
@@ -37,12 +37,12 @@ def table(
     keep: Keep = False,
 ) -> None:
     """Measure models side by side, fp32 and int8, students and teachers, and write a table."""
-    from models.table.measuring import Measuring  # noqa: PLC0415 - slow to import
-    from models.table.sheet import read, write  # noqa: PLC0415
-    from models.workspace import work_folder  # noqa: PLC0415
+    with one_sentence():
+        from models.table.measuring import Measuring  # noqa: PLC0415 - slow to import
+        from models.table.sheet import read, write  # noqa: PLC0415
+        from models.workspace import work_folder  # noqa: PLC0415
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    try:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
         subjects = _subjects(recipes or [], bundle or [], work_folder())
         sheet, measuring = (
             _empty_sheet(recipes or [], bundle or [], out, keep),
@@ -54,10 +54,7 @@ def table(
             console.print(f"{subject.name} ...", markup=False)
             sheet = sheet.with_line(measuring.line(subject))
             beside = write(sheet, out)
-    except (MakeError, ServeError) as error:
-        console.print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from error
-    console.print(f"Written: {out}, {beside}", markup=False)
+        console.print(f"Written: {out}, {beside}", markup=False)
 
 
 def _subjects(recipes: Sequence[str], bundles: Sequence[Path], work: Path) -> list[Subject]:

@@ -122,7 +122,8 @@ class Predictor:
         (logits,) = self.run([_cut(sample, width)], width)
         wide = {Task.NER: (width, len(manifest.tags)), Task.QA: (width, 2)}
         shape = wide.get(self.task, (len(manifest.labels),))
-        if logits.shape != shape:
+        one_of_two = shape == (2,) and logits.shape == (1,) and not manifest.multi_label
+        if logits.shape != shape and not one_of_two:
             raise BadBundle(
                 f"Bundle {self.name}: the graph gives scores of shape {list(logits.shape)} for a text of "
                 f"{width} tokens; the task {self.task} needs {list(shape)}."

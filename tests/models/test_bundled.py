@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from dataclasses import replace
 
@@ -173,8 +174,30 @@ def test_another_task_or_network_begins_a_new_one(packed, tmp_path, change):
 
 
 def test_a_set_that_it_has_learnt_is_not_cut_by_another_seed(packed, tmp_path):
-    with pytest.raises(MakeError, match="rows held out by the seed 3; the recipe's seed is 4"):
+    with pytest.raises(MakeError, match="held out by the seed 3; the recipe, with the seed 4"):
         further(packed, tmp_path, ("seed = 3", "seed = 4"))
+    with pytest.raises(MakeError, match=r"learns 200: .* `validation` no larger"):
+        further(packed, tmp_path, ("validation = 20", "validation = 40"))
+    further(packed, tmp_path, ("validation = 20", "validation = 10"))
+
+
+def test_a_set_that_it_has_learnt_beside_its_own_holds_nothing_out(packed, tmp_path):
+    folder = tmp_path / "packed"
+    shutil.copytree(packed / "data", folder / "data")
+    (folder / "data/more").mkdir()
+    rows = [
+        json.dumps({"text": f"足球比赛{i}好", "label": "news_sports"}, ensure_ascii=False) for i in range(60)
+    ]
+    for name in ("train", "dev"):
+        (folder / f"data/more/{name}.jsonl").write_text(
+            "\n".join(rows if name == "train" else rows[:5]), "utf-8"
+        )
+    recipe = kit.write_recipe(folder, packed / "base.bin", epochs=1)
+    text = recipe.read_text("utf-8").replace("validation = 20", "validation = 20\nalso = { more = 30 }")
+    recipe.write_text(text, "utf-8")
+    make(str(recipe), folder / "data", folder / "work", QUIET)
+    with pytest.raises(MakeError, match="learnt this set beside another"):
+        further(folder, tmp_path, ('set = "tnews"', 'set = "more"'))
 
 
 def test_a_recipe_may_name_the_version_it_goes_on_from(packed):

@@ -148,3 +148,15 @@ def test_what_cannot_be_taken_is_refused_with_a_sentence(tmp_path, config, why):
     (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
     with pytest.raises(MakeError, match=why):
         open_base(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_weights_that_are_none_are_refused_with_a_sentence(tmp_path, name):
+    """Such as the pointer that a clone without its large files holds."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_act": "gelu"}), "utf-8")
+    (tmp_path / "vocab.txt").write_text(
+        "\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "中", "文")), "utf-8"
+    )
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "utf-8")
+    with pytest.raises(MakeError, match=f"{name} holds no weights that can be read"):
+        open_base(str(tmp_path)).embedding([0], 2)

@@ -121,6 +121,10 @@ def test_what_is_finished_is_kept(place, made):
         (lambda text: text.replace('task = "classify"', 'task = "qa"'), "question answering has none"),
         (lambda text: text.replace("validation = 20", "validation = 20\nswapped = true"), "not pair"),
         (
+            lambda text: text.replace("[quantise]", f"{DISTIL}smoothing = 0.1\n[quantise]"),
+            r"smooths labels in \[distil.training\]",
+        ),
+        (
             lambda text: text.replace("texts = { tnews", "texts = { zhihu_titles"),
             "unique_titles.txt is missing",
         ),
@@ -153,6 +157,19 @@ def test_the_command_says_what_is_wrong_in_one_sentence(place):
     assert "neither a file nor one of the recipes" in run.stderr
     assert "topic-student" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_package_that_is_missing_is_named_in_one_sentence(place):
+    words = {
+        "make": [place / "tiny.toml", "--data", place / "data"],
+        "pack": ["--onnx", "x", "--tokenizer", "x", "--task", "ner", "--out", "x"],
+    }
+    without = "import sys; sys.modules |= {'torch': None, 'onnx': None}; from models.cli import main; main()"
+    for name, flags in words.items():
+        line = [sys.executable, "-c", without, name, *map(str, flags)]
+        run = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+        assert run.returncode == 1
+        assert re.fullmatch(r"The package \w+ is not installed; .*\n", run.stderr), run.stderr
 
 
 def test_the_recipes_of_the_house_can_be_read():

@@ -79,6 +79,15 @@ def test_conll_tokens_become_a_text_with_its_entities(tmp_path):
     assert list(read_texts(tmp_path, "mine")) == ["叶老去New York", "桂a"]
 
 
+def test_a_conll_file_of_characters_has_no_spaces_but_its_own(tmp_path):
+    """So most corpora of Chinese names are written; with spaces train and dev would be spoilt alike."""
+    text = "我买了iPhone 15和T恤\u3000花了2018元"
+    write(tmp_path, "mine", "train.conll", *(f"{each}\tO" for each in text if each != " "), "", "好 O")
+    write(tmp_path, "mine", "dev.conll", "\u3000 O", "New B-LOC", "York I-LOC")
+    assert [row.text for row in TAGGED.read(tmp_path, "mine", "train")[0]] == [text.replace(" ", ""), "好"]
+    assert [row.text for row in TAGGED.read(tmp_path, "mine", "dev")[0]] == ["\u3000New York"]
+
+
 @pytest.mark.parametrize(("line", "why"), [("桂", "no tag"), ("桂 PER", "neither O nor like")])
 def test_a_broken_conll_line_is_named(tmp_path, line, why):
     write(tmp_path, "mine", "train.conll", "叶 O", line)

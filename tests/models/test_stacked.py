@@ -111,7 +111,7 @@ def test_a_base_above_that_knows_other_rows_is_refused(packed, tmp_path):
     network = f'above = {{ base = "{packed / "work/tiny/pack/tiny"}", layers = [0] }}'
     text = recipe.read_text("utf-8").replace("seed = 3", "seed = 4")
     recipe.write_text(text.replace("positions = 16", f"positions = 16\n{network}"), "utf-8")
-    with pytest.raises(MakeError, match="rows held out by the seed 3; the recipe's seed is 4"):
+    with pytest.raises(MakeError, match="held out by the seed 3; the recipe, with the seed 4"):
         make(str(recipe), packed / "data", tmp_path / "work", QUIET, last="base")
 
 

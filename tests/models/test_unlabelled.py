@@ -18,7 +18,7 @@ from models.errors import MakeError
 from models.job import Job
 from models.make import make
 from models.recipe import read_recipe
-from models.task_data import official_of, split_of
+from models.task_data import official_rows, split_of
 from models.unlabelled import unlabelled
 from models.workspace import load_trained
 from tests.kit import making_kit as kit
@@ -97,7 +97,7 @@ def reader(place):
 @pytest.fixture
 def openings(reader):
     """How a context opens that is held out, one that is measured on, and one that is neither."""
-    sides = (split_of(reader).validation, official_of(reader)[0])
+    sides = (split_of(reader).validation, official_rows(reader))
     return [
         *(max(rows, key=lambda row: len(row.context)).context for rows in sides),
         "小王在店里买了一台电视，",

@@ -14,6 +14,12 @@ def test_labels_from_the_argument():
     assert labels("体育,财经，科技") == [("体育", "体育"), ("财经", "财经"), ("科技", "科技")]
 
 
+def test_a_list_may_be_longer_than_the_name_of_a_file():
+    kinds = ["address", "book", "company", "game", "government", "movie", "name", "organization", "position"]
+    tags = ["O", *(f"{place}-{kind}" for kind in kinds for place in "BIES")]
+    assert read_tags(",".join(tags))[0] == tuple(tags)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [

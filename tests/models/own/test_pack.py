@@ -6,6 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from models.bert_graph import Head, bert_graph
 from models.errors import MakeError
 from models.own.command import pack as command
 from models.own.examples import FIELDS, examples
@@ -15,7 +16,7 @@ from server.errors import BadBundle
 from server.inference.bundle import load_bundle
 from server.inference.predictor import Predictor
 from server.inference.values import Answers, Entities, Labels, Task
-from tests.models.own.conftest import HEADS, VOCABULARY, quantised
+from tests.models.own.conftest import HEADS, SHAPE, VOCABULARY, quantised
 
 KINDS = {Task.CLASSIFY: Labels, Task.PAIR: Labels, Task.NER: Entities, Task.QA: Answers}
 
@@ -191,3 +192,23 @@ def test_the_command_says_what_it_did_and_why_it_did_not(exports, vocabulary, tm
     assert done.exit_code == 0, done.output
     assert "equal to the bit" in done.stderr
     assert load_bundle(tmp_path / "people").manifest.name == "people"
+
+
+@pytest.mark.parametrize("task", [Task.CLASSIFY, Task.PAIR])
+def test_one_score_for_two_labels_is_the_second_labels(wish, tmp_path, task):
+    """As cross-encoders have it that rank."""
+    onnx.save(bert_graph(SHAPE, Head(1)), tmp_path / "one.onnx")
+    bundle = pack(wish(task, onnx=tmp_path / "one.onnx", labels="no,yes")).bundle
+    found = answers(load_bundle(bundle.folder))
+    assert all(sum(label.score for label in answer.labels) == pytest.approx(1) for answer in found)
+    with pytest.raises(MakeError, match="gives 1 scores, but 3 labels"):
+        pack(wish(task, onnx=tmp_path / "one.onnx", labels="a,b,c", out=tmp_path / "three"))
+
+
+def test_examples_may_begin_with_a_byte_order_mark(wish, tmp_path):
+    path = tmp_path / "examples.txt"
+    path.write_bytes('\ufeff{"text": "央行宣布下调"}\n'.encode())
+    assert pack(wish(examples=path)).bundle.manifest.golden[0].text == "央行宣布下调"
+    path.write_bytes("央行".encode("gbk"))
+    with pytest.raises(MakeError, match=r"examples\.txt, line 1: .* not UTF-8"):
+        pack(wish(examples=path, out=tmp_path / "other"))

@@ -116,3 +116,45 @@ def test_on_a_cpu_with_avx2_alone_signed_weights_are_wrong_and_unsigned_ones_rig
     exact = (x.astype(np.int32) - 7) @ weights.astype(np.int32)
     assert not np.array_equal(np.load(tmp_path / "signed.npy"), exact)
     assert np.array_equal(np.load(tmp_path / "unsigned.npy"), exact)
+
+
+def dequantised_model(*, activations):
+    """x @ w by dequantised weights, by channel and without zero points; x rounded first, or not."""
+    _, weights = random_product(127)
+    scale = np.linspace(0.01, 0.02, weights.shape[1]).astype(np.float32)
+    nodes = [helper.make_node("DequantizeLinear", ["w", "scale"], ["w_float"], axis=1)]
+    if activations:
+        nodes.append(helper.make_node("QuantizeLinear", ["x", "step", "x_zero"], ["x_rounded"]))
+        nodes.append(helper.make_node("DequantizeLinear", ["x_rounded", "step", "x_zero"], ["x_float"]))
+    nodes.append(helper.make_node("MatMul", ["x_float" if activations else "x", "w_float"], ["y"]))
+    constants = {"w": weights, "scale": scale, "step": np.float32(0.01), "x_zero": np.uint8(7)}
+    graph = helper.make_graph(
+        nodes,
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", weights.shape[0]])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", weights.shape[1]])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_weights_that_meet_plain_floats_cannot_saturate():
+    assert saturating(dequantised_model(activations=False)) == 0
+
+
+def test_weights_scaled_by_channel_without_zero_points_are_moved():
+    model = dequantised_model(activations=True)
+    assert saturating(model) == 1
+    x = np.random.default_rng(1).random((5, 32)).astype(np.float32)
+
+    def product():
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+        return session.run(None, {"x": x})[0]
+
+    before = product()
+    unsigned(model)
+    assert saturating(model) == 0
+    onnx.checker.check_model(model)
+    np.testing.assert_allclose(product(), before, rtol=1e-5)

@@ -42,6 +42,18 @@ def test_case_is_as_asked_else_as_configured_else_as_the_vocabulary_is(tmp_path)
     assert read_words(cased).tokenizer.encode("Good", add_special_tokens=False).tokens == ["Good"]
 
 
+def test_the_marks_of_bert_base_chinese_are_no_capitals(tmp_path):
+    """Its vocabulary holds <S> and <T> beside the usual ones, and is for text in lower case."""
+    words = read_words(vocab_file(tmp_path, [*VOCABULARY, "<S>", "<T>"]))
+    assert words.tokenizer.encode("GOOD", add_special_tokens=False).tokens == ["good"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_piece(tmp_path):
+    path = vocab_file(tmp_path)
+    path.write_bytes("\ufeff".encode() + path.read_bytes())
+    assert read_words(path).pad == 0
+
+
 def json_file(folder, *, template=True, padding=False, pieces=("<s>", "</s>", "<pad>", "<unk>", "中", "文")):
     tokenizer = Tokenizer(WordLevel({piece: place for place, piece in enumerate(pieces)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
@@ -82,11 +94,23 @@ def test_without_a_template_the_frame_comes_from_the_names(tmp_path):
     assert words.notes
 
 
+def utf16(path):
+    path.write_bytes(path.read_text("utf-8").encode("utf-16"))
+    return path
+
+
+def configured(path, config):
+    (path.parent / "tokenizer_config.json").write_text(config, "utf-8")
+    return path
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
         (lambda folder: folder / "none.json", "There is no file"),
         (lambda folder: vocab_file(folder, ["a", "b"]), "no line \\[PAD\\]"),
+        (lambda folder: utf16(vocab_file(folder)), "vocab.txt, line 1: .* not UTF-8"),
+        (lambda folder: configured(vocab_file(folder), "{"), "tokenizer_config.json, .* is no JSON"),
         (lambda folder: json_file(folder, pieces=("<s>", "</s>", "<unk>", "中", "文")), "no padding piece"),
         (
             lambda folder: json_file(folder, template=False, pieces=("<pad>", "<unk>", "中")),
