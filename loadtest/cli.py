@@ -28,6 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
     url: flags.Url = "http://127.0.0.1:8000",
+    key: flags.Key = "",
     task: flags.Route = Task.CLASSIFY,
     model: flags.Model = None,
     connections: flags.Connections = 64,
@@ -52,6 +53,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command's arguments are its flags
             connections=connections,
             rate=rate,
             seed=seed,
+            key=key,
             spin=False,  # the server may need the core
         )
         load = Driver(share_cores(1).load, Path(name)).run(plan)

@@ -21,6 +21,7 @@ Bundles = Annotated[
     typer.Option("--bundle", help="A bundle, or a folder of bundles; the shipped ones if not given."),
 ]
 Url = Annotated[str, typer.Option(help="Where the server listens.")]
+Key = Annotated[str, typer.Option(help="The key of a server that wants one.")]
 Route = Annotated[Task, typer.Option(help="Which route is asked.")]
 Model = Annotated[str | None, typer.Option(help="The model to name; the task's default if not given.")]
 Connections = Annotated[int, typer.Option(min=1, help="Connections of the closed loop; 1: the lone client.")]

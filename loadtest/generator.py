@@ -35,7 +35,8 @@ def read_calls(path: str) -> list[Call]:
 def requests_of(plan: Plan) -> list[bytes]:
     """The whole bytes of every request of the plan, made before the clock starts."""
     address = Address.of(plan.url)
-    return [raw(address, call) for call in read_calls(plan.calls)]
+    lines = "".join(f"{name}: {value}\r\n" for name, value in plan.headers.items())
+    return [raw(address, call, lines) for call in read_calls(plan.calls)]
 
 
 class LoneClient:

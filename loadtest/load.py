@@ -33,7 +33,8 @@ class Call(Struct, frozen=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """What one generator process does. `rate` (requests a second) is for open loops alone.
 
-    `server_pids` are the processes whose CPU time is read at both ends of the measured stretch.
+    `key` opens a server that wants one. `server_pids` are the processes whose CPU time is read at both ends
+    of the measured stretch.
     """
 
     kind: Kind
@@ -47,6 +48,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     timeout: float = 75.0
     spin: bool = True
     server_pids: tuple[int, ...] = ()
+    key: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What each request says besides."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
 
 class Latency(Struct, frozen=True, kw_only=True):

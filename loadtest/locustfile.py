@@ -23,7 +23,11 @@ from loadtest.usage import Stretch
 
 PLAN = msgspec.json.decode(Path(os.environ["QINGMO_LOAD_PLAN"]).read_bytes(), type=Plan)
 CALLS = itertools.cycle(msgspec.json.decode(Path(PLAN.calls).read_bytes(), type=list[Call]))
-HEADERS: Mapping[str, str] = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+HEADERS: Mapping[str, str] = {
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",
+    **PLAN.headers,
+}
 
 
 class Recorder:

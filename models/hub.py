@@ -230,8 +230,6 @@ def _tensors(path: Path, family: str) -> dict[str, Floats]:
     """All weights as float32, by their names within the encoder."""
     try:
         read = _read_tensors(path)
-    except ModuleNotFoundError:
-        raise
     except Exception as error:  # each format raises kinds of its own
         raise MakeError(f"{path} holds no weights that can be read: {error}") from error
     return {_ours(name, family): np.asarray(value, np.float32) for name, value in read.items()}

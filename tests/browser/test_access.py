@@ -8,11 +8,14 @@ from playwright.sync_api import Page, expect
 TASKS = ["classify", "pair", "ner", "qa"]
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("task", TASKS)
-def test_nothing_scrolls_sideways_on_a_narrow_phone(visit, write, task):
-    page = visit(task, width=360)
+def test_nothing_scrolls_sideways_on_a_narrow_phone(visit, write, task, language):
+    page = visit(task, width=320)
+    if language == "en":
+        page.locator("#language").click()
     write(page, "https://example.com/" + "a" * 400, "b" * 400 if task in {"pair", "qa"} else None)
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
     assert page.locator(".card, pre").evaluate_all(
         "(all) => all.every((c) => c.scrollWidth <= c.clientWidth)"
     )
@@ -37,6 +40,7 @@ def test_the_keyboard_alone_is_enough(visit):
     expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#first")).to_be_focused()
+    assert page.url.endswith("#classify"), "the address goes on naming the task"
     page.keyboard.press("Control+a")
     page.keyboard.type("键盘就够了")
     with page.expect_response("**/v1/classify"):

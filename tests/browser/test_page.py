@@ -133,6 +133,16 @@ def test_a_word_being_composed_is_not_sent(visit):
     )
     page.wait_for_timeout(400)
     assert sent == []
+    page.locator("#first").evaluate(  # what was about to be sent when the next word began is not sent either
+        """(field) => {
+          field.value = "甲";
+          field.dispatchEvent(new InputEvent("input"));
+          field.value = "甲ni";
+          field.dispatchEvent(new InputEvent("input", { isComposing: true }));
+        }"""
+    )
+    page.wait_for_timeout(400)
+    assert sent == []
     with page.expect_response("**/v1/classify"):
         page.locator("#first").evaluate(
             """(field) => {
@@ -189,3 +199,31 @@ def test_another_model_answers_the_same_text(visit, write, site):
         page.locator("#model").select_option("second")
     assert asked_for.value.post_data_json == {"text": "买了一只股票", "model": "second", "top_k": 5}
     expect(page.locator("#about")).to_contain_text("second")
+
+
+def test_a_text_of_ones_own_waits_while_another_task_is_tried(visit, write):
+    page = visit("classify")
+    write(page, "我自己的文字")
+    with page.expect_response("**/v1/ner"):
+        page.locator("input[name=task][value=ner]").check(force=True)
+    expect(page.locator("#first")).not_to_have_value("我自己的文字")
+    with page.expect_response("**/v1/classify"):
+        page.locator("input[name=task][value=classify]").check(force=True)
+    expect(page.locator("#first")).to_have_value("我自己的文字")
+
+
+def test_an_answer_that_is_none_of_the_servers_is_no_answer(visit, write):
+    """A gateway's login page comes with a 200 too."""
+    page = visit("classify")
+    login = {"status": 200, "content_type": "text/html", "body": "<p>Log in</p>"}
+    page.route("**/v1/classify", lambda route: route.fulfill(**login))
+    page.locator("#first").fill("新的文字")
+    expect(page.locator("#problem")).to_be_visible()
+    expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#answer")).not_to_contain_text("%")
+    page.route("**/v1/models", lambda route: route.fulfill(**login))
+    page.reload()
+    expect(page.locator("#closed")).to_be_visible()
+    said = page.locator("#closed-problem").inner_text()
+    page.locator("#language").click()
+    expect(page.locator("#closed-problem")).not_to_have_text(said)

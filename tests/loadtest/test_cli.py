@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from loadtest.process import ROOT
+from tests.kit.serve_kit import bundles_of_all_tasks, served
 
 
 def ask(*arguments):
@@ -38,6 +39,32 @@ def test_errors_fail_the_run(small, more):
     assert done.returncode == 1
     assert "requests failed." in done.stderr
     assert "x 500" in done.stdout
+
+
+@pytest.mark.parametrize("more", [["--rate", "20"], ["--connections", "1"], ["--connections", "2"]])
+def test_a_server_that_wants_a_key_is_given_it(tmp_path, more):
+    bundles = bundles_of_all_tasks(tmp_path / "bundles")
+    with served(bundles, tmp_path / "log", QINGMO_API_KEYS="secret") as server:
+        words = ["run", "--url", server.url, "--seconds", "0.5", "--warmup", "0", *more]
+        opened, refused = ask(*words, "--key", "secret"), ask(*words)
+    assert opened.returncode == 0, opened.stderr
+    assert refused.returncode == 1
+    assert "x 401" in refused.stdout
+
+
+def test_an_address_with_a_path_is_refused():
+    done = ask("run", "--url", "http://127.0.0.1:9/v1", "--rate", "5", "--seconds", "0.5")
+    assert done.returncode == 1
+    assert "must look like http://host:port" in done.stderr
+
+
+def test_without_its_tools_it_says_what_brings_them():
+    code = "import sys; sys.modules['jinja2'] = None; from loadtest.entry import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == 'The package jinja2 is not installed; "pip install qingmo[loadtest]" brings it.\n'
 
 
 def test_nobody_there_is_one_sentence():

@@ -21,16 +21,16 @@ async function refusalOf(response) {
   }
 }
 
+/** The answer's JSON with its headers; what is no answer of ours, such as a login page, is one we did not reach. */
 async function call(path, init) {
-  let response;
   try {
-    response = await fetch(path, init);
+    const response = await fetch(path, init);
+    if (!response.ok) throw await refusalOf(response);
+    return { said: await response.json(), headers: response.headers };
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error.name === "AbortError" || error instanceof Refusal) throw error;
     throw new Refusal({});
   }
-  if (!response.ok) throw await refusalOf(response);
-  return response;
 }
 
 const headersFor = (key) => (key ? { Authorization: `Bearer ${key}` } : {});
@@ -53,8 +53,7 @@ export function timingOf(header) {
 }
 
 export async function models(key) {
-  const response = await call("/v1/models", { headers: headersFor(key) });
-  return (await response.json()).models;
+  return (await call("/v1/models", { headers: headersFor(key) })).said.models;
 }
 
 /** One text's result with its timings. JavaScript strings count in UTF-16, so offsets are asked for in it. */
@@ -62,15 +61,14 @@ export async function ask(model, texts, key, signal) {
   const spans = model.task === "ner" || model.task === "qa";
   const body = { ...bodyFor(model, texts), ...(spans ? { offset_unit: "utf16" } : {}) };
   const started = performance.now();
-  const response = await call(`/v1/${model.task}`, {
+  const { said, headers } = await call(`/v1/${model.task}`, {
     method: "POST",
     headers: { "Content-Type": "application/json", ...headersFor(key) },
     body: JSON.stringify(body),
     signal,
   });
-  const { results } = await response.json();
   const roundTrip = performance.now() - started;
-  return { result: results[0], stages: timingOf(response.headers.get("Server-Timing")), roundTrip };
+  return { result: said.results[0], stages: timingOf(headers.get("Server-Timing")), roundTrip };
 }
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -18,6 +18,8 @@ let model = null;
 let shown = null; // what the reply shows: { model, texts, answer } or { problem }, null while there is nothing
 let running = null; // AbortController of the question under way
 let own = false; // whether the text is the visitor's own, no example
+let closed = null; // why the page could not open
+const kept = new Map(); // the visitor's own texts of each task
 let pause = 0;
 let sayLater = 0;
 
@@ -90,9 +92,9 @@ function forget() {
 function written(event) {
   own = true;
   showAsk();
+  clearTimeout(pause);
   if (event.isComposing) return;
   if (blank()) return forget();
-  clearTimeout(pause);
   pause = setTimeout(run, PAUSE_MS);
 }
 
@@ -125,7 +127,10 @@ function chooseTask(task) {
   $("model").replaceChildren(...choices);
   $("model-row").hidden = choices.length < 2;
   history.replaceState(null, "", `#${task}`);
-  own = false;
+  if (model) kept.set(model.task, own ? fields.map((field) => field.value) : null);
+  const mine = kept.get(task);
+  own = Boolean(mine);
+  mine?.forEach((words, i) => (fields[i].value = words));
   chooseModel($("model").value);
 }
 
@@ -152,23 +157,24 @@ function open() {
 
 /** Learns what is served and opens the page on it, or says why it cannot. */
 async function load() {
-  let problem = null;
+  closed = null;
   try {
     served = (await models($("key").value)).filter((item) => TASKS.includes(item.task));
-    if (!served.length) problem = new Refusal({ title: t("noModels") });
+    if (!served.length) closed = new Refusal({ title: t("noModels") });
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
-    problem = refusal;
+    closed = refusal;
   }
-  $("closed").hidden = !problem;
-  if (!problem) return open();
-  showProblem($("closed-problem"), problem);
+  $("closed").hidden = !closed;
+  if (!closed) return open();
+  showProblem($("closed-problem"), closed);
 }
 
 function translate(wanted) {
   speak(wanted);
   $("language").textContent = t("other");
   $("language").lang = other() === "en" ? "en" : "zh-CN";
+  if (closed) showProblem($("closed-problem"), closed);
   if (!model) return;
   showAsk();
   showReply();
@@ -219,6 +225,10 @@ $("key-form").addEventListener("submit", (event) => {
   run();
 });
 $("again").addEventListener("click", load);
+$("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address goes on naming the task
+  fields[0].focus();
+});
 $("copy").addEventListener("click", copy);
 $("language").addEventListener("click", () => translate(remembered(other())));
 
