@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from models.errors import MakeError
+from models.own.examples import FIELDS
 from server.inference.manifest import Manifest
 from server.inference.values import Answer, Answers, Entities, Labels, Task, Text
 
@@ -20,12 +21,6 @@ SECONDS = 60.0  # for one request
 DEADLINE = {"Content-Type": "application/json", "X-Request-Timeout-Ms": "50000"}
 COMPANY = 32
 """Texts of one request in company: several batches, and far below what one request may cost."""
-FIELDS: dict[Task, tuple[str, ...]] = {
-    Task.CLASSIFY: ("text",),
-    Task.PAIR: ("text", "text_pair"),
-    Task.NER: ("text",),
-    Task.QA: ("question", "context"),
-}
 SCHEMES = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
 KINDS: dict[Task, type[Answer]] = {
     Task.CLASSIFY: Labels,
