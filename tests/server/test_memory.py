@@ -23,7 +23,10 @@ RESIDENT = ("process_resident_memory_bytes", "0")
 
 
 CLIENTS = 4
-PATIENT = ("--threads", "2", "--max-line-seconds", "60", "--max-request-seconds", "60")
+PATIENT = (
+    *("--threads", "2", "--max-line-seconds", "60", "--max-request-seconds", "60"),
+    *("--timeout-seconds", "60"),
+)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="memory is settled with glibc's own calls")
