@@ -69,7 +69,7 @@ class Server:
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, str]:
         """Status and body, over a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, None if body is None else json.dumps(body).encode())
             answer = connection.getresponse()
