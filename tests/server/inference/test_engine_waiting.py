@@ -41,6 +41,7 @@ def test_the_deadline_passes_while_waiting(make_engine):
     assert gate.rows == 2
     with pytest.raises(Expired):
         ask(engine, sports(), within=-1.0)
+    assert gate.shed_for == {"expired": 2}, "what was late before it came is told, too"
 
 
 def test_cancelling_frees_the_places(make_engine):
