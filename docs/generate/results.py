@@ -71,14 +71,15 @@ def one_result(result: results.Result) -> str:
 def servers(comparisons: Sequence[results.Comparison], result: results.Result) -> str:
     """A line a comparison and server."""
     bound, peers = result.method.bound_ms, result.kind == results.PEERS
-    columns = SPEED | {f"requests a second at p99 of {bound:g} ms": (summary.goodput(bound), ".0f")}
+    columns = (*SPEED, f"requests a second at p99 of {bound:g} ms")
     facts = ("version", "batching", "idle CPU, %") if peers else ("parameters, M", "on disk, MB")
     rows = [
         [
             comparison.name,
             side.name,
             *(facts_of_peer(side) if peers else facts_of_bundle(side)),
-            *figures_of(comparison, side, list(columns.values())),
+            *figures_of(comparison, side, list(SPEED.values())),
+            rate_kept(comparison, side, bound),
         ]
         for comparison in comparisons
         for side in comparison.sides
@@ -126,11 +127,16 @@ def figures_of(
 ) -> list[str]:
     """The figures of one server, medians over its rounds."""
     found = [(summary.over_rounds(comparison, side.name, figure), spec) for figure, spec in columns]
-    texts = [format(interval.median, spec) if interval else "" for interval, spec in found]
-    kept = found[-1][0]
-    if kept and not kept.median:  # goodput: less than the lowest rate was not offered
-        texts[-1] = f"under {summary.lowest_offered(comparison, side.name):.0f}"
-    return texts
+    return [format(interval.median, spec) if interval else "" for interval, spec in found]
+
+
+def rate_kept(comparison: results.Comparison, side: results.Side, bound_ms: float) -> str:
+    """Its goodput; where even the lowest rate offered was too much, no more than that is known."""
+    found = summary.over_rounds(comparison, side.name, summary.goodput(bound_ms))
+    if found is None:
+        return ""
+    lowest = summary.lowest_offered(comparison, side.name)
+    return f"{found.median:.0f}" if found.median else f"under {lowest:.0f}"
 
 
 def quality(root: Path) -> str:
