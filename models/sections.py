@@ -1,4 +1,4 @@
-"""The sections of a recipe: their fields, types and defaults. Knows no stage."""
+"""The sections of a recipe but [data]: their fields, types and defaults. Knows no stage."""
 
 from __future__ import annotations
 
@@ -18,27 +18,6 @@ Weight = Annotated[float, Meta(ge=0)]
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all sections: frozen, by keyword, nothing unknown."""
-
-
-class DataSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The labelled set, and how many of its train texts (contexts) are held out for validation.
-
-    `also` says how many train rows of other sets are learnt besides, without texts that the first set holds
-    out or is measured on; `swapped` has each pair learnt the other way round too; `empty` is the share of
-    windows without an answer that a reader learns from; `practised` is how many of the rows made for
-    [rehearse] are learnt in [finetune] and [distil] too, so that what they taught is not forgotten; `asked`
-    is how many questions on names and facts a reader learns besides, made on the texts of each set.
-    """
-
-    set: str
-    validation: Positive
-    limit: Positive | None = None  # so many train rows only, for trying a recipe out
-    # What is UNSET does not stand in a checkpoint's name: runs from before it was thought of go on.
-    also: Mapping[str, Positive] | UnsetType = UNSET
-    swapped: bool | UnsetType = UNSET
-    empty: Share | UnsetType = UNSET
-    practised: Positive | UnsetType = UNSET
-    asked: Mapping[str, Positive] | UnsetType = UNSET
 
 
 class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -106,7 +106,7 @@ def _inputs(job: Job, stage: str) -> Iterator[str]:
         yield from (file.sha256 for file in text_files(job.data, name))
     if stage == "base":
         yield from (file.sha256 for file in split_of(job).files)
-        if recipe.data.also is not UNSET or recipe.data.asked is not UNSET:  # they leave out what it holds
+        if recipe.data.besides:  # they leave out what it holds
             yield from (file.sha256 for _, file in official_splits(job))
         above = recipe.network.above
         for base in (recipe.base, *(() if above is UNSET else (above.base,))):

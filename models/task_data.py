@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from models.data.asked import asked_questions, pieces
+from models.data.clauses import clauses_of
 from models.data.rows import Row, Tagged, opening, split_off, without_repeats
 from models.data.sets import DataFile
 from models.data.tagged import TAGGED
@@ -29,11 +30,15 @@ from server.inference.values import Answer, Encoded, Options
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows to learn from, rows held out of them, and the files they came from."""
+    """Rows to learn from, rows held out of them, and the files they came from.
+
+    The first `own` rows of `train` are those of the recipe's set.
+    """
 
     train: list[Any]  # all of the task's own kind of Row
     validation: list[Any]
     files: tuple[DataDigest, ...]
+    own: int = 0
 
     def taught_with(self, *more: DataDigest) -> Split:
         """The same rows, with files that something else was learnt from, each once."""
@@ -104,34 +109,54 @@ def split_of(job: Job) -> Split:
     if not train or not validation:
         raise MakeError(f"{file.path} has {len(unique)} rows: too few to hold out {section.validation}.")
     train = train[: section.limit]
-    files = [_digest(file, len(train))]
+    own, files = len(train), [_digest(file, len(train))]
     more, theirs = _besides(job, validation)
     train += more
     files += theirs
     if section.swapped is True:
         train += [row.swapped for row in train]
-    return Split(train, validation, tuple(files))
+    return Split(train, validation, tuple(files), own)
 
 
 def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataDigest]]:
     """What the recipe learns of other sets, without texts that are held out or measured on; and the files."""
-    section, seed, library = job.recipe.data, job.recipe.seed, TASKS[job.recipe.task].library
+    section, seed = job.recipe.data, job.recipe.seed
     rows, files = list[Any](), list[DataDigest]()
-    if section.also is UNSET and section.asked is UNSET:
+    if not section.besides:
         return rows, files
     known = {opening(row) for row in (*validation, *official_rows(job))}
-    for name, count in ({} if section.also is UNSET else section.also).items():
-        drawn, file = library.sample(job.data, name, count, seed)
-        found = [row for row in _usable(job.recipe, drawn, file) if opening(row) not in known]
+    for name, count in _counts(section.also):
+        found, file = _unknown(job, name, count, known)
         rows += found
         files.append(_digest(file, len(found)))
-    for name, count in ({} if section.asked is UNSET else section.asked).items():
-        made = asked_questions(_askable(job, name, validation), count, seed)
-        if not made:
-            raise MakeError(f'The recipe has questions asked on "{name}", whose texts give none.')
+    for name, count in _counts(section.clauses):
+        found, file = _unknown(job, name, None, known)
+        made = clauses_of(found, count, seed)
         rows += made
-        files += sources(job, {name: len(made)}, "questions asked on the texts of")
+        files.append(_digest(file, len(made)))
+    for name, count in _counts(section.asked):
+        asked = asked_questions(_askable(job, name, validation), count, seed)
+        if not asked:
+            raise MakeError(f'The recipe has questions asked on "{name}", whose texts give none.')
+        rows += asked
+        files += sources(job, {name: len(asked)}, "questions asked on the texts of")
     return rows, files
+
+
+def _counts(wanted: Mapping[str, int] | UnsetType) -> Iterable[tuple[str, int]]:
+    return () if wanted is UNSET else wanted.items()
+
+
+def _unknown(
+    job: Job, name: str, count: int | None, known: Container[tuple[str, ...]]
+) -> tuple[list[Any], DataFile]:
+    """Train rows of set `name`, all or `count` drawn, less those with a `known` opening; and their file."""
+    library = TASKS[job.recipe.task].library
+    if count is None:
+        rows, file = library.read(job.data, name, "train")
+    else:
+        rows, file = library.sample(job.data, name, count, job.recipe.seed)
+    return [row for row in _usable(job.recipe, rows, file) if opening(row) not in known], file
 
 
 def _askable(job: Job, name: str, validation: Sequence[Row]) -> list[Tagged]:

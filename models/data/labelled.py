@@ -8,6 +8,7 @@ from pathlib import Path
 from models.data.library import Library
 from models.data.lines import csv_rows, json_rows, numbered_lines
 from models.data.rows import Labelled
+from models.data.written import grouped_pairs, short_reviews
 from models.errors import MakeError
 
 REVIEWS = {"1": "positive", "0": "negative"}
@@ -91,11 +92,15 @@ LABELLED = Library(
         "chnsenticorp": (_reviews_tsv, {**_TRAIN_DEV, "test": "test.tsv"}),
         "online_shopping": (_online_shopping, {"train": "online_shopping_10_cats.csv"}),
         "book_review": (_reviews_tsv, _TRAIN_DEV),
+        "written_reviews": (short_reviews, {"train": "train.tsv"}),
     },
     {".jsonl": _jsonl},
 )
 PAIRED = Library(
     "two texts and a label",
-    {"afqmc": (_afqmc, {"train": "train.txt", "dev": "dev.txt"})},
+    {
+        "afqmc": (_afqmc, {"train": "train.txt", "dev": "dev.txt"}),
+        "written_pairs": (grouped_pairs, {"train": "train.tsv"}),
+    },
     {".jsonl": _pair_jsonl},
 )

@@ -1,4 +1,4 @@
-"""Readers of the sets whose rows are a question, its context and the right answers, all in SQuAD's form."""
+"""Readers of the sets whose rows are a question, its context and the answers, nearly all in SQuAD's form."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from models.data.library import Library
 from models.data.lines import whole_json
 from models.data.rows import Question
+from models.data.written import asked_passages
 from models.errors import MakeError
 
 
@@ -119,6 +120,7 @@ QUESTIONS = Library(
     {
         "cmrc2018": (_squad, {"train": "train.json", "dev": "dev.json"}),
         "drcd": (_simplified, {"train": "DRCD_dev.json", "dev": "DRCD_dev.json"}),
+        "written_questions": (asked_passages, {"train": "train.txt"}),
     },
     {".json": _own},
     {"drcd": 2802},  # where an article begins

@@ -1,6 +1,7 @@
-"""The public data sets this house knows: their source, their terms, and the SHA-256 of each file.
+"""The data sets this house knows: their source, their terms, and the SHA-256 of each file.
 
-Files are brought by the user (`--data DIR`, one folder a set); none is shipped or downloaded.
+Files of public sets are brought by the user (`--data DIR`, one folder a set); none of those is shipped or
+downloaded. What was written for this project lies in it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from models.errors import MakeError
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One set: `files` by path inside its folder, each with the digest of the published version."""
+    """One set: `files` by path inside its folder, each with the digest of the published version.
+
+    `written` sets come with this package.
+    """
 
     name: str
     source: str
     terms: str
     files: Mapping[str, str]
+    written: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class DataFile:
     published: bool | None
 
 
+WRITTEN = Path(__file__).parent.parent / "written"
 SETS: Mapping[str, DataSet] = {
     known.name: known
     for known in (
@@ -135,6 +141,23 @@ SETS: Mapping[str, DataSet] = {
             "MIT for the code",
             {"unique_titles.txt": "6a907dfe08291b037edf056083752675bf6db1c8bbc346fbca67f593d809a469"},
         ),
+        *(
+            DataSet(name, "written for qingmo", "Apache-2.0, as qingmo", files, written=True)
+            for name, files in {
+                "written_pairs": {
+                    "train.tsv": "112a14e17721520ba340047df2fb17209103d60dabb2688afb13c1faf05e55ea"
+                },
+                "written_reviews": {
+                    "train.tsv": "583ff104065d910fd4c4cbda0e1d72f47c6ae62cfb4c79c651d7fe8d37a80f6f"
+                },
+                "written_questions": {
+                    "train.txt": "56952cf30143cb16590075f21c82e1b6e4d116cab9a4a4550f0156d474b8d128"
+                },
+                "written_names": {
+                    "train.txt": "9c68494d3111acd1caa637fdecb326d237b2f4ffd969659f904610d9ed0cf17f"
+                },
+            }.items()
+        ),
     )
 }
 
@@ -149,7 +172,7 @@ def known_set(name: str) -> DataSet:
 def found_file(data: Path, name: str, file: str) -> Path:
     """The file `file` of set `name` under the folder `data`; MakeError where it is missing."""
     known = known_set(name)
-    path = data / name / file
+    path = (WRITTEN if known.written else data) / name / file
     if not path.is_file():
         raise MakeError(f"{path} is missing: it is part of {name}, published as {known.source}.")
     return path

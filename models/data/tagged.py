@@ -13,6 +13,7 @@ from models.data.labelled import checked
 from models.data.library import Library
 from models.data.lines import json_rows, numbered_lines
 from models.data.rows import Mention, Tagged
+from models.data.written import marked_names
 from models.errors import MakeError
 from server.errors import BadBundle
 from server.inference.decoding.tags import Tag, parsed
@@ -141,6 +142,9 @@ def _joined(tokens: list[tuple[str, Tag]], between: str) -> Tagged:
 
 TAGGED = Library(
     "a text and entities",
-    {"cluener2020": (_cluener, {"train": "train.json", "dev": "dev.json"})},
+    {
+        "cluener2020": (_cluener, {"train": "train.json", "dev": "dev.json"}),
+        "written_names": (marked_names, {"train": "train.txt"}),
+    },
     {".jsonl": _jsonl, ".conll": _conll},
 )
