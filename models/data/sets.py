@@ -145,13 +145,13 @@ SETS: Mapping[str, DataSet] = {
             DataSet(name, "written for qingmo", "Apache-2.0, as qingmo", files, written=True)
             for name, files in {
                 "written_pairs": {
-                    "train.tsv": "112a14e17721520ba340047df2fb17209103d60dabb2688afb13c1faf05e55ea"
+                    "train.tsv": "84806195e0b5b83c1e1c49328235dec69f8b5f22302b63b412937e6836ecc8dc"
                 },
                 "written_reviews": {
                     "train.tsv": "583ff104065d910fd4c4cbda0e1d72f47c6ae62cfb4c79c651d7fe8d37a80f6f"
                 },
                 "written_questions": {
-                    "train.txt": "56952cf30143cb16590075f21c82e1b6e4d116cab9a4a4550f0156d474b8d128"
+                    "train.txt": "44da7eb2cf7be7aa55fa5a4b027cc49ec0f76e97759998a9f9dc064be9dc8da9"
                 },
                 "written_names": {
                     "train.txt": "9c68494d3111acd1caa637fdecb326d237b2f4ffd969659f904610d9ed0cf17f"
