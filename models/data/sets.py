@@ -154,7 +154,7 @@ SETS: Mapping[str, DataSet] = {
                     "train.txt": "44da7eb2cf7be7aa55fa5a4b027cc49ec0f76e97759998a9f9dc064be9dc8da9"
                 },
                 "written_names": {
-                    "train.txt": "9c68494d3111acd1caa637fdecb326d237b2f4ffd969659f904610d9ed0cf17f"
+                    "train.txt": "d950752249008d8d310037b3118cd5f314a465a20352f654af6368859f1ddfd9"
                 },
             }.items()
         ),
