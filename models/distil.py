@@ -16,12 +16,13 @@ from models.finetune import Fitting, checkpoint_folder, save_result
 from models.infer import load_network
 from models.job import Job
 from models.layout import encode
+from models.lineage import sources
 from models.loop import Run
 from models.losses import hard_loss, said_choices, soft_loss
 from models.network import Encoder
 from models.practice import with_practice
 from models.sections import DistilSection
-from models.task_data import Exam, Examples, Split, exam_of, examples_of, sources, split_of
+from models.task_data import Exam, Examples, Split, exam_of, examples_of, split_of
 from models.tasks.figures import NO_LABEL
 from models.teachers import Said, fitting_teacher, said_of_texts, said_of_windows
 from models.unlabelled import unlabelled

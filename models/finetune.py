@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from models.data.rows import majority_share
 from models.infer import load_network, logits_of, padded
 from models.job import Job
+from models.lineage import each_once
 from models.loop import Progressed, Run
 from models.losses import choices_of, hard_loss, said_choices, soft_loss, targets_of
 from models.network import Encoder
@@ -129,7 +130,7 @@ def save_result(
         stage=stage,
         commit=job.commit,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        data=(*split.files, *(digest for digest in start.record.data if digest not in split.files)),
+        data=each_once((*split.files, *start.record.data)),
         versions=versions_here(),
         rows=len(split.train),
         validation_rows=len(split.validation),

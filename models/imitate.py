@@ -15,9 +15,10 @@ from models.imitation import Imitator, Terms, without_extra
 from models.infer import load_network
 from models.job import Job
 from models.layout import encode
+from models.lineage import sources
 from models.loop import Run
 from models.sections import ImitateSection
-from models.task_data import Split, exam_of, sources, split_of
+from models.task_data import Split, exam_of, split_of
 from models.teachers import fitting_teacher
 from models.unlabelled import unlabelled
 from models.workspace import Trained, load_trained

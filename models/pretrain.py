@@ -17,8 +17,9 @@ from models.imitation import Imitator, Terms, without_extra
 from models.infer import load_network
 from models.job import Job
 from models.layout import single_windows
+from models.lineage import sources
 from models.loop import Run
-from models.task_data import Split, free_texts, sources, split_of
+from models.task_data import Split, free_texts, split_of
 from models.teachers import whole_base
 from models.workspace import Trained, load_trained
 

@@ -15,9 +15,10 @@ from models.finetune import Fitting, checkpoint_folder, save_result
 from models.infer import load_network
 from models.job import Job
 from models.judged import Judge, judged_pairs
+from models.lineage import sources
 from models.loop import Run
 from models.practice import keep_rows
-from models.task_data import Split, exam_of, examples_of, free_texts, sources, split_of
+from models.task_data import Split, exam_of, examples_of, free_texts, split_of
 from models.teachers import whole_base
 from models.unlabelled import passages, words_of
 from models.workspace import Trained, load_trained

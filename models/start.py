@@ -15,7 +15,7 @@ from models.errors import MakeError
 from models.job import Job
 from models.shape import Shape, pruned_shape
 from models.stacked import Stacked
-from models.task_data import split_of
+from models.task_data import own_rows
 from models.tasks import TASKS
 from models.vocabulary import Vocabulary, count_characters, count_pieces, cut, cut_to_characters, tokenizer_of
 from models.workspace import Config, Record, Trained, save_trained, versions_here
@@ -73,7 +73,7 @@ def _checked(job: Job, name: str, layers: Sequence[int]) -> Base:
 
 def _check_held_out(job: Job, base: Base) -> None:
     """A base that has learnt the recipe's set must have held out the same rows: else it knows validation."""
-    own = split_of(job).files[0]  # the others hold nothing out
+    train, _, own = own_rows(job)  # the others hold nothing out
     places = [
         at for at, each in enumerate(base.data) if (each.source, each.sha256) == (own.source, own.sha256)
     ]
@@ -84,11 +84,11 @@ def _check_held_out(job: Job, base: Base) -> None:
             f"{base.name} has learnt this set beside another, and held nothing of it out: what would be "
             "validated on, it may know."
         )
-    if base.seed != job.recipe.seed or base.data[0].rows > own.rows:
+    if base.seed != job.recipe.seed or base.data[0].rows > len(train):
         raise MakeError(
             f"{base.name} has learnt this set, {base.data[0].rows} rows, but for those held out by the seed "
-            f"{base.seed}; the recipe, with the seed {job.recipe.seed}, learns {own.rows}: the seed must be "
-            "the same, and `validation` no larger."
+            f"{base.seed}; the recipe, with the seed {job.recipe.seed}, learns {len(train)}: the seed must "
+            "be the same, and `validation` no larger."
         )
 
 

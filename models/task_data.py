@@ -17,10 +17,11 @@ from models.data.clauses import clauses_of
 from models.data.rows import Row, Tagged, opening, split_off, without_repeats
 from models.data.sets import DataFile
 from models.data.tagged import TAGGED
-from models.data.texts import read_texts, text_files
+from models.data.texts import read_texts
 from models.errors import MakeError
 from models.job import Job
 from models.layout import decoder_of, encode
+from models.lineage import digest_of, each_once, sources
 from models.recipe import Recipe
 from models.tasks import TASKS
 from models.workspace import Config
@@ -42,7 +43,7 @@ class Split:
 
     def taught_with(self, *more: DataDigest) -> Split:
         """The same rows, with files that something else was learnt from, each once."""
-        return replace(self, files=tuple(dict.fromkeys((*self.files, *more))))
+        return replace(self, files=each_once((*self.files, *more)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +103,27 @@ class Exam:
 
 def split_of(job: Job) -> Split:
     """Train rows without repeats, less those held out by the recipe's seed, with those of other sets."""
-    recipe, section, library = job.recipe, job.recipe.data, TASKS[job.recipe.task].library
-    rows, file = library.read(job.data, section.set, "train")
-    unique = _usable(recipe, rows, file)
-    train, validation = split_off(unique, section.validation, recipe.seed)
-    if not train or not validation:
-        raise MakeError(f"{file.path} has {len(unique)} rows: too few to hold out {section.validation}.")
+    section = job.recipe.data
+    train, validation, file = own_rows(job)
     train = train[: section.limit]
-    own, files = len(train), [_digest(file, len(train))]
+    own, files = len(train), [digest_of(file, len(train))]
     more, theirs = _besides(job, validation)
     train += more
     files += theirs
     if section.swapped is True:
         train += [row.swapped for row in train]
     return Split(train, validation, tuple(files), own)
+
+
+def own_rows(job: Job) -> tuple[list[Any], list[Any], DataFile]:
+    """Rows of the recipe's set to learn from before any limit, those held out, and their file; MakeError."""
+    recipe, section, library = job.recipe, job.recipe.data, TASKS[job.recipe.task].library
+    rows, file = library.read(job.data, section.set, "train")
+    unique = _usable(recipe, rows, file)
+    train, validation = split_off(unique, section.validation, recipe.seed)
+    if not train or not validation:
+        raise MakeError(f"{file.path} has {len(unique)} rows: too few to hold out {section.validation}.")
+    return train, validation, file
 
 
 def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataDigest]]:
@@ -128,12 +136,12 @@ def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataD
     for name, count in _counts(section.also):
         found, file = _unknown(job, name, count, known)
         rows += found
-        files.append(_digest(file, len(found)))
+        files.append(digest_of(file, len(found)))
     for name, count in _counts(section.clauses):
         found, file = _unknown(job, name, None, known)
         made = clauses_of(found, count, seed)
         rows += made
-        files.append(_digest(file, len(made)))
+        files.append(digest_of(file, len(made), "clauses of"))
     for name, count in _counts(section.asked):
         asked = asked_questions(_askable(job, name, validation), count, seed)
         if not asked:
@@ -205,10 +213,6 @@ def check_labels(recipe: Recipe, rows: Sequence[Any], file: DataFile) -> None:
             )
 
 
-def _digest(file: DataFile, rows: int) -> DataDigest:
-    return DataDigest(source=file.source, file=file.name, sha256=file.sha256, rows=rows)
-
-
 def examples_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Examples:
     """Rows as the network takes them."""
     task, labels = TASKS[config.task], [label.label for label in config.labels]
@@ -224,18 +228,3 @@ def examples_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Ex
 def exam_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Exam:
     """Rows to be scored by."""
     return Exam(config, rows, encode(config, tokenizer, [row.asked for row in rows]))
-
-
-def sources(job: Job, counts: Mapping[str, int], what: str) -> tuple[DataDigest, ...]:
-    """The files of the sets of `counts`, for the lineage; `rows` is the most that was taken of a set's files.
-
-    Args:
-        job: Where the data lies.
-        counts: How many of each set.
-        what: Was taken or made, such as "raw texts of".
-    """
-    return tuple(
-        DataDigest(source=f"{what} {file.source}", file=file.name, sha256=file.sha256, rows=count)
-        for name, count in counts.items()
-        for file in text_files(job.data, name)
-    )

@@ -179,6 +179,7 @@ def test_a_set_that_it_has_learnt_is_not_cut_by_another_seed(packed, tmp_path):
     with pytest.raises(MakeError, match=r"learns 200: .* `validation` no larger"):
         further(packed, tmp_path, ("validation = 20", "validation = 40"))
     further(packed, tmp_path, ("validation = 20", "validation = 10"))
+    further(packed, tmp_path / "few", ("validation = 20", "validation = 20\nlimit = 30"))
 
 
 def test_a_set_that_it_has_learnt_beside_its_own_holds_nothing_out(packed, tmp_path):
