@@ -84,7 +84,7 @@ class Progressed:
 
 
 class Run:
-    """One training run in `folder`, which holds its checkpoint; `train` gives the best weights' record."""
+    """One training run in `folder`, which holds its checkpoint; `train` leaves the best or last weights."""
 
     def __init__(
         self, learner: Learner, section: TrainingSection, folder: Path, seed: int, console: Console
@@ -106,7 +106,7 @@ class Run:
         self.best: dict[str, Tensor] = {}
 
     def train(self) -> Progressed:
-        """Train until the end, or `patience` epochs without a better score; leaves the best weights."""
+        """Train to the end, or for `patience` epochs without a better score; leaves the best or last weights."""
         torch.manual_seed(self.seed)
         self._resume()
         while self.at.epoch < self.section.epochs and not self._stale():
@@ -170,7 +170,7 @@ class Run:
         network = self.learner.network if self.average is None else self.average.module
         network.eval()
         score = self.learner.score(network)
-        if score > self.at.best:
+        if score > self.at.best or self.section.weights == "last":
             self.at.best, self.at.best_epoch = score, self.at.epoch
             self.best = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
         loss = self.at.loss_sum / max(1, self.at.step)

@@ -64,7 +64,8 @@ class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     """One run of the loop: AdamW, warm-up then linear decay, early stopping on validation.
 
     `layer_rate` multiplies the rate once for each layer that stands above (Howard and Ruder 2018,
-    arXiv 1801.06146): 1 is one rate for all.
+    arXiv 1801.06146): 1 is one rate for all. `weights` are those of the best epoch on validation, or of the
+    last: where much is new that validation does not ask, the best one there may have learnt least of it.
     """
 
     epochs: Positive
@@ -80,6 +81,7 @@ class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     bfloat16: bool = True
     checkpoint_seconds: Annotated[float, Meta(ge=0)] = 120.0
     layer_rate: Rate | UnsetType = UNSET
+    weights: Literal["best", "last"] | UnsetType = UNSET  # the best, where it does not say
 
 
 class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -151,6 +151,21 @@ def test_the_best_epoch_is_kept_and_a_run_without_progress_stops(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path):
+    learner, last = Toy(scores=[0.9, 0.7, 0.6, 0.5]), []
+    original = learner.score
+
+    def score(network):
+        last[:] = [weight.clone() for weight in network.parameters()]
+        return original(network)
+
+    learner.score = score
+    done = run_of(learner, tmp_path, epochs=4, patience=1, weights="last").train()
+    assert done.best == done.epochs[-1].validation == 0.5
+    for a, b in zip(learner.network.parameters(), last, strict=True):
+        assert torch.equal(a, b)
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     first = Toy()
     done = run_of(first, tmp_path).train()
