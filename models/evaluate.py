@@ -134,7 +134,7 @@ def _lineage(job: Job, record: Record) -> Lineage:
         made=record.made,
         data=record.data,
         versions=dict(record.versions),
-        notes=f"{len(record.epochs)} epochs over {record.rows} rows; best {TASKS[job.recipe.task].metric} "
+        notes=f"{len(record.epochs)} epochs over {record.rows} rows; {TASKS[job.recipe.task].metric} "
         f"{record.best:.4f} on {record.validation_rows} validation rows held out of train.",
     )
 

@@ -106,7 +106,7 @@ class Run:
         self.best: dict[str, Tensor] = {}
 
     def train(self) -> Progressed:
-        """Train to the end, or for `patience` epochs without a better score; leaves the best or last weights."""
+        """Train to the end, or until `patience` epochs were no better; leaves the best or last weights."""
         torch.manual_seed(self.seed)
         self._resume()
         while self.at.epoch < self.section.epochs and not self._stale():
