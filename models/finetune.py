@@ -98,7 +98,18 @@ def run(job: Job) -> Trained:
         learner = Keeping(network, examples, exam, section.smoothing, own, job.recipe.data.kept)
     checkpoints = checkpoint_folder(job, "finetune", section, start, split.train)
     done = Run(learner, section, checkpoints, job.recipe.seed, job.console).train()
+    if section.before is not UNSET:
+        mix(network, start, section.before)
+        done.best = learner.score(network)
     return save_result(job, "finetune", start, network, done, split)
+
+
+def mix(network: Encoder, start: Trained, share: float) -> None:
+    """Put `share` (0..1) of the weights of `start` into each of the network's, in their place."""
+    before = start.weights()
+    with torch.no_grad():
+        for name, weight in network.state_dict().items():
+            weight.lerp_(torch.from_numpy(before[name]), share)
 
 
 def learnt_and_asked(job: Job, start: Trained, split: Split) -> tuple[Examples, Exam]:

@@ -13,13 +13,13 @@ from models.recipe import Recipe
 from models.sections import (
     BundleSection,
     DistilSection,
+    FinetuneSection,
     GrowSection,
     ImitateSection,
     PretrainSection,
     PruneSection,
     RehearseSection,
     TheseusSection,
-    TrainingSection,
 )
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Job:
         return self._there("imitate", self.recipe.imitate)
 
     @property
-    def finetune(self) -> TrainingSection:
+    def finetune(self) -> FinetuneSection:
         """How the task is learnt."""
         return self._there("finetune", self.recipe.finetune)
 

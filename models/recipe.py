@@ -18,6 +18,7 @@ from models.sections import (
     BundleSection,
     CalibrateSection,
     DistilSection,
+    FinetuneSection,
     GrowSection,
     ImitateSection,
     NetworkSection,
@@ -58,7 +59,7 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rehearse: RehearseSection | None = None
     theseus: TheseusSection | None = None
     imitate: ImitateSection | None = None
-    finetune: TrainingSection | None = None
+    finetune: FinetuneSection | None = None
     distil: DistilSection | None = None
     prune: PruneSection | None = None
     grow: GrowSection | None = None

@@ -84,6 +84,15 @@ class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     weights: Literal["best", "last"] | UnsetType = UNSET  # the best, where it does not say
 
 
+class FinetuneSection(TrainingSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Learning the rows' targets; of the weights, `before` is the share of those that it began with.
+
+    A mean of the two keeps most of what each of them knows (Wortsman et al. 2021, arXiv 2109.01903).
+    """
+
+    before: Share | UnsetType = UNSET
+
+
 class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Learning from `teacher`, the work folder of another recipe: `hard` is the labels' share of the loss.
 

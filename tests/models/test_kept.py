@@ -105,6 +105,25 @@ def test_wrong_labels_do_not_undo_what_is_kept(packed, tmp_path):
     assert right(taught(packed, tmp_path / "kept", 0.9, data)) > 0.7
 
 
+def test_a_share_of_the_weights_before_stays(packed, tmp_path):
+    def weights(share):
+        folder = tmp_path / f"{share}"
+        folder.mkdir()
+        recipe = kit.write_recipe(folder, packed / "work/tiny/pack/tiny", epochs=1)
+        text = recipe.read_text("utf-8").replace("layers = [0, 2]", "layers = [0, 1]")
+        recipe.write_text(text.replace("rate = 3e-3", f"rate = 3e-3\nbefore = {share}", 1), "utf-8")
+        make(str(recipe), packed / "data", folder / "work", QUIET, last="finetune")
+        done = load_trained(folder / "work/tiny/finetune")
+        assert done.record.best == pytest.approx(done.record.epochs[-1].validation, abs=0.2)
+        return load_trained(folder / "work/tiny/base").weights(), done.weights()
+
+    before, plain = weights(0.0)
+    _, mixed = weights(0.25)
+    assert any(np.abs(plain[name] - before[name]).max() > 0.01 for name in plain)
+    for name in plain:
+        np.testing.assert_allclose(mixed[name], 0.75 * plain[name] + 0.25 * before[name], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
