@@ -33,6 +33,7 @@ PLAIN = {  # files and folders that cannot say it themselves
     "loadtest/samples": "texts of our own to ask with",
     "loadtest/templates": "how a report looks",
     "models/recipes": "one file a bundle, a teacher or a method: how it is made",
+    "models/written": "texts written for qingmo, which bundles learn from",
     "models/zoo": "the bundles that ship",
     "pyproject.toml": "packaging, extras, import contracts, and how the tools are set",
     "server/playground": "the page at /: static files, no build step",
@@ -45,6 +46,7 @@ CLOSED = (
     "loadtest/peers",
     "loadtest/samples",
     "loadtest/templates",
+    "models/written",
     "server/playground",
 )  # one line for all that lies in them
 SKIPPED = (".dockerignore", ".gitignore", "py.typed", "__init__.py", "__main__.py")
