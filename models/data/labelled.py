@@ -8,7 +8,7 @@ from pathlib import Path
 from models.data.library import Library
 from models.data.lines import csv_rows, json_rows, numbered_lines
 from models.data.rows import Labelled
-from models.data.written import grouped_pairs, short_reviews
+from models.data.written import grouped_pairs, labelled_titles, short_reviews
 from models.errors import MakeError
 
 REVIEWS = {"1": "positive", "0": "negative"}
@@ -92,6 +92,7 @@ LABELLED = Library(
         "chnsenticorp": (_reviews_tsv, {**_TRAIN_DEV, "test": "test.tsv"}),
         "online_shopping": (_online_shopping, {"train": "online_shopping_10_cats.csv"}),
         "book_review": (_reviews_tsv, _TRAIN_DEV),
+        "written_titles": (labelled_titles, {"train": "train.tsv"}),
         "written_reviews": (short_reviews, {"train": "train.tsv"}),
     },
     {".jsonl": _jsonl},

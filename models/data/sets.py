@@ -147,6 +147,9 @@ SETS: Mapping[str, DataSet] = {
                 "written_pairs": {
                     "train.tsv": "84806195e0b5b83c1e1c49328235dec69f8b5f22302b63b412937e6836ecc8dc"
                 },
+                "written_titles": {
+                    "train.tsv": "67b9fe630b8b2a7f8dbbab16dcfd9934ab56a3964a69244f32e7510a6fd5add9"
+                },
                 "written_reviews": {
                     "train.tsv": "583ff104065d910fd4c4cbda0e1d72f47c6ae62cfb4c79c651d7fe8d37a80f6f"
                 },

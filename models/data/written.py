@@ -42,6 +42,13 @@ def short_reviews(path: Path) -> Iterator[Labelled]:
         yield Labelled(text, VERDICTS[verdict])
 
 
+def labelled_titles(path: Path) -> Iterator[Labelled]:
+    """A topic and a title a line."""
+    for number, line in numbered_lines(path):
+        topic, title = _fields(path, number, line, 2)
+        yield Labelled(title, topic)
+
+
 def asked_passages(path: Path) -> Iterator[Question]:
     """A passage after a #, then its questions and their answers, one of each a line."""
     passage = ""

@@ -11,13 +11,14 @@ from models.data.labelled import LABELLED, PAIRED
 from models.data.questions import QUESTIONS
 from models.data.rows import Mention
 from models.data.tagged import TAGGED
-from models.data.written import asked_passages, grouped_pairs, marked_names, short_reviews
+from models.data.written import asked_passages, grouped_pairs, labelled_titles, marked_names, short_reviews
 from models.errors import MakeError
 
 NOWHERE = Path("/nowhere")
 SETS = [
     (PAIRED, "written_pairs"),
     (LABELLED, "written_reviews"),
+    (LABELLED, "written_titles"),
     (QUESTIONS, "written_questions"),
     (TAGGED, "written_names"),
 ]
@@ -36,10 +37,16 @@ def test_every_set_is_read_whole_from_the_package_and_is_the_one_we_know(library
     assert len(rows) == len({row.whole for row in rows}) > 500
 
 
-@pytest.mark.parametrize(("library", "name"), SETS[:2])
-def test_no_label_is_rare(library, name):
+@pytest.mark.parametrize(("library", "name", "kinds"), [(*SETS[0], 2), (*SETS[1], 2), (*SETS[2], 15)])
+def test_no_label_is_rare(library, name, kinds):
     labels = [row.label for row in library.read(NOWHERE, name, "train")[0]]
-    assert all(labels.count(label) > 0.4 * len(labels) for label in set(labels))
+    assert len(set(labels)) == kinds
+    assert all(labels.count(label) > 0.8 * len(labels) / kinds for label in set(labels))
+
+
+def test_a_title_has_its_topic(tmp_path):
+    rows = list(labelled_titles(written(tmp_path, "news_car\t电车怎么选\nnews_edu\t 开学了 \n")))
+    assert [(row.text, row.label) for row in rows] == [("电车怎么选", "news_car"), ("开学了", "news_edu")]
 
 
 def test_answers_stand_where_the_rows_say():
@@ -78,6 +85,7 @@ def test_marks_become_entities(tmp_path):
         (grouped_pairs, "甲\t乙\t丙\t丁\t戊\n甲\t乙\t丙\t丁\n", "line 2: not 5 different texts"),
         (grouped_pairs, "甲\t乙\t丙\t丁\t甲\n", "line 1: not 5 different texts"),
         (short_reviews, "+\t好\n?\t坏\n", 'line 2: "[?]" is no verdict'),
+        (labelled_titles, "news_car\n", "line 1: not 2 different texts"),
         (short_reviews, "+\t\n", "line 1: not 2 different texts"),
         (asked_passages, "# 九点开门\n几点？\t十点\n", 'line 2: "十点" does not stand'),
         (marked_names, "在[深圳|address]\n[华为]\n", "line 2: no text, or a mark"),
