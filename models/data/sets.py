@@ -145,7 +145,7 @@ SETS: Mapping[str, DataSet] = {
             DataSet(name, "written for qingmo", "Apache-2.0, as qingmo", files, written=True)
             for name, files in {
                 "written_pairs": {
-                    "train.tsv": "84806195e0b5b83c1e1c49328235dec69f8b5f22302b63b412937e6836ecc8dc"
+                    "train.tsv": "2d594fc2f12961f5de221d0a222065d419179be540a268f5ba8721f188796641"
                 },
                 "written_titles": {
                     "train.tsv": "67b9fe630b8b2a7f8dbbab16dcfd9934ab56a3964a69244f32e7510a6fd5add9"
@@ -157,7 +157,7 @@ SETS: Mapping[str, DataSet] = {
                     "train.txt": "44da7eb2cf7be7aa55fa5a4b027cc49ec0f76e97759998a9f9dc064be9dc8da9"
                 },
                 "written_names": {
-                    "train.txt": "d950752249008d8d310037b3118cd5f314a465a20352f654af6368859f1ddfd9"
+                    "train.txt": "648e7029a4f45167b5634487d25e8c9bcaab88c62b9294be8ac86af7f95f1529"
                 },
             }.items()
         ),
