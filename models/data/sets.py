@@ -154,7 +154,7 @@ SETS: Mapping[str, DataSet] = {
                     "train.tsv": "583ff104065d910fd4c4cbda0e1d72f47c6ae62cfb4c79c651d7fe8d37a80f6f"
                 },
                 "written_questions": {
-                    "train.txt": "44da7eb2cf7be7aa55fa5a4b027cc49ec0f76e97759998a9f9dc064be9dc8da9"
+                    "train.txt": "353609f4f07fc7c5354c3f88d95c02f98d7a1aded4826574d97bd4e7bf70825a"
                 },
                 "written_names": {
                     "train.txt": "648e7029a4f45167b5634487d25e8c9bcaab88c62b9294be8ac86af7f95f1529"
