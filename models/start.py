@@ -163,7 +163,13 @@ def _weights(job: Job, base: Base, vocabulary: Vocabulary, shape: Shape) -> dict
     random = np.random.default_rng(job.recipe.seed)
     weights["head.weight"] = random.normal(0, 0.02, (shape.outputs, shape.features)).astype(np.float32)
     weights["head.bias"] = np.zeros(shape.outputs, np.float32)
-    weights |= base.head(TASKS[job.recipe.task].outputs(list(job.recipe.labels)), shape)
+    head = base.head(TASKS[job.recipe.task].outputs(list(job.recipe.labels)), shape)
+    if job.recipe.data.kept is not UNSET and not head:
+        raise MakeError(
+            f"The recipe keeps (`kept`) what its base said before, but {base.name} has no head for its task, "
+            "labels, activation and pooling."
+        )
+    weights |= head
     second = weights.pop("embed.second", random.normal(0, 0.02, shape.embedded).astype(np.float32))
     if shape.first_ends is not None:
         weights["embed.second"] = second

@@ -50,7 +50,8 @@ class Split:
 class Examples:
     """What a network learns from: the ids of every window of every text, and what to say of each.
 
-    `windows` counts the windows of each text; the first `own` windows are of the recipe's set.
+    `windows` counts the windows of each text; the first `own` windows are of rows of the
+    recipe's set, where `examples_of` was told how many those are.
     """
 
     ids: list[list[int]]
@@ -110,13 +111,11 @@ def split_of(job: Job) -> Split:
     section = job.recipe.data
     train, validation, file = own_rows(job)
     train = train[: section.limit]
-    own, files = len(train), [digest_of(file, len(train))]
+    files = [digest_of(file, len(train))]
     more, theirs = _besides(job, validation)
-    train += more
-    files += theirs
     if section.swapped is True:
-        train += [row.swapped for row in train]
-    return Split(train, validation, tuple(files), own)
+        train, more = (rows + [row.swapped for row in rows] for rows in (train, more))
+    return Split(train + more, validation, (*files, *theirs), len(train))
 
 
 def own_rows(job: Job) -> tuple[list[Any], list[Any], DataFile]:

@@ -151,10 +151,10 @@ SETS: Mapping[str, DataSet] = {
                     "train.tsv": "67b9fe630b8b2a7f8dbbab16dcfd9934ab56a3964a69244f32e7510a6fd5add9"
                 },
                 "written_reviews": {
-                    "train.tsv": "583ff104065d910fd4c4cbda0e1d72f47c6ae62cfb4c79c651d7fe8d37a80f6f"
+                    "train.tsv": "8de1c5f8fea4e18d468ae37749f2515ae4231148e2f451cab5c05a28bd462859"
                 },
                 "written_questions": {
-                    "train.txt": "353609f4f07fc7c5354c3f88d95c02f98d7a1aded4826574d97bd4e7bf70825a"
+                    "train.txt": "d1c5266b4f7cf58d857596ebc379f682da004588381a59ab1db766beac99ed70"
                 },
                 "written_names": {
                     "train.txt": "648e7029a4f45167b5634487d25e8c9bcaab88c62b9294be8ac86af7f95f1529"

@@ -129,6 +129,13 @@ def test_what_was_practised_can_be_learnt_beside_the_labelled_rows(job, place):
         with_practice(kept, split)
 
 
+def test_pairs_the_other_way_round_are_of_the_own_set_too(job):
+    split = split_of(job)
+    both = {(row.text, row.second) for row in split.train[: split.own]}
+    assert split.own == len(split.train)
+    assert both == {(second, first) for first, second in both}
+
+
 def test_practised_rows_need_practice(place):
     text = (place / "pair.toml").read_text("utf-8").replace(REHEARSE, "")
     wrong = place / "wrong.toml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,12 +15,14 @@ torch = pytest.importorskip("torch")
 
 from models.data.labelled import LABELLED  # noqa: E402
 from models.errors import MakeError  # noqa: E402
-from models.finetune import Fitting, Keeping  # noqa: E402
+from models.finetune import Fitting, Keeping, learnt_and_asked  # noqa: E402
+from models.infer import logits_of  # noqa: E402
+from models.job import Job  # noqa: E402
 from models.make import make  # noqa: E402
 from models.network import Encoder  # noqa: E402
 from models.recipe import read_recipe  # noqa: E402
 from models.shape import Shape  # noqa: E402
-from models.task_data import Exam, Examples  # noqa: E402
+from models.task_data import Exam, Examples, Split  # noqa: E402
 from models.tasks.figures import NO_LABEL  # noqa: E402
 from models.teachers import answers_of  # noqa: E402
 from models.workspace import Config, load_trained  # noqa: E402
@@ -59,17 +62,14 @@ def taught(packed, folder, share, data):
     return load_trained(folder / "work/tiny/finetune")
 
 
-def learners(head, share, tags=NO_LABEL):
-    """One that learns labels alone, and one that keeps by `share` what it said of the first ten of 30 rows.
-
-    `tags` is what the first and last token of a text have.
-    """
+def learners(head, share):
+    """One learner of labels alone, one that keeps by `share` what it said of the first ten of 30 rows."""
     torch.manual_seed(3)
     outputs = 2 if head == "spans" else 3
     network = Encoder(Shape(40, 24, 2, 4, 32, 16, outputs, head=head)).eval()
     draw = np.random.default_rng(0)
     ids = [draw.integers(2, 40, draw.integers(3, 12)).tolist() for _ in range(30)]
-    tagged = [[tags, *draw.integers(0, 3, len(row) - 2).tolist(), tags] for row in ids]
+    tagged = [[NO_LABEL, *draw.integers(0, 3, len(row) - 2).tolist(), NO_LABEL] for row in ids]
     spans = [sorted(draw.integers(0, len(row), 2).tolist()) for row in ids]
     targets = {"classify": [[row % 3] for row in range(30)], "tokens": tagged, "spans": spans}[head]
     examples = Examples(ids, targets, [1] * 30, 10)
@@ -96,14 +96,23 @@ def test_what_was_said_holds_a_network_that_moves_away(head):
     _, keeping = learners(head, 1.0)
     with torch.no_grad():
         keeping.network.head.weight.add_(0.5 * torch.randn_like(keeping.network.head.weight))
-    loss = keeping.loss(range(10))
-    assert loss > 0.1
-    step = torch.optim.SGD(keeping.network.parameters(), 1e-3)
-    step.zero_grad()
-    loss.backward()
-    step.step()
-    assert keeping.loss(range(10)) < loss, "a step leads back to where it was"
+    loss = keeping.loss([4])
+    assert loss > 0.01
+    assert loss.item() == pytest.approx(divergence(keeping, 4), rel=1e-3)
     assert torch.isfinite(keeping.loss([0, 25]))
+
+
+def divergence(keeping, row):
+    """KL of what was said of a row to what is said now, the mean over choices: by its definition."""
+    (now,) = logits_of(keeping.network, [keeping.examples.ids[row]], 1)
+    before = keeping.said[row]
+    if now.ndim == 2:
+        axis = 0 if keeping.head == "spans" else 1
+        counted = slice(None) if keeping.head == "spans" else slice(1, -1)
+        now, before = (np.moveaxis(each, axis, 1)[counted] for each in (now, before))
+    now, before = (np.exp(np.atleast_2d(each).astype(np.float64)) for each in (now, before))
+    now, before = (each / each.sum(1, keepdims=True) for each in (now, before))
+    return (before * np.log(before / now)).sum(1).mean()
 
 
 def test_a_text_whose_tokens_have_no_target_has_nothing_to_keep():
@@ -118,6 +127,24 @@ def test_the_first_windows_stay_those_of_the_own_set_when_most_empty_ones_are_le
     examples = Examples([[1]] * 5, own + other, [2, 1, 2], 3)
     assert examples.of(examples.without_most_empty(0.0, 1)).own == 1
     assert examples.of(examples.without_most_empty(1.0, 1)).own == 3
+
+
+def test_only_windows_of_the_own_set_are_known(packed):
+    recipe, digest = read_recipe(str(packed / "tiny.toml"))
+    job = Job(recipe, digest, "", packed / "data", packed / "work", QUIET)
+    rows = LABELLED.read(packed / "data", "tnews", "train")[0][:40]
+    rows[3] = replace(rows[3], text="足球比赛" * 20)
+    start = load_trained(packed / "work/tiny/finetune")
+    examples, _ = learnt_and_asked(job, start, Split(rows[:30], rows[30:], (), 12))
+    assert len(examples.ids) > examples.own == sum(examples.windows[:12]) > 12
+
+
+def test_a_base_that_never_said_such_a_thing_has_nothing_to_keep(packed, tmp_path):
+    recipe = kit.write_recipe(tmp_path, packed / "base.bin")
+    text = recipe.read_text("utf-8").replace("validation = 20", "validation = 20\nkept = 0.5")
+    recipe.write_text(text, "utf-8")
+    with pytest.raises(MakeError, match="has no head for its task, labels, activation and pooling"):
+        make(str(recipe), packed / "data", tmp_path / "work", QUIET, last="base")
 
 
 def test_wrong_labels_do_not_undo_what_is_kept(packed, tmp_path):
