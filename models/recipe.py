@@ -34,7 +34,6 @@ from models.sections import (
 from server.inference.check import PAIRED
 from server.inference.values import Task
 
-"""Tasks with one label a text."""
 NETWORKS = ("pretrain", "rehearse", "theseus", "imitate", "finetune", "distil", "prune", "grow", "calibrate")
 """Stages after `base` that leave a trained network, in order; a recipe has those whose section it has."""
 UNTAUGHT = ("grow", "calibrate")
