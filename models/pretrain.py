@@ -19,7 +19,7 @@ from models.job import Job
 from models.layout import single_windows
 from models.lineage import sources
 from models.loop import Run
-from models.task_data import Split, free_texts, split_of
+from models.task_data import Split, examples_of, free_texts, split_of
 from models.teachers import whole_base
 from models.workspace import Trained, load_trained
 
@@ -33,19 +33,22 @@ def run(job: Job) -> Trained:
     start = load_trained(job.before("pretrain"))
     texts = shuffled_texts(job)
     held, learnt = texts[:HELD_OUT], texts[HELD_OUT:]
-    job.console.print(f"pretrain: {len(learnt)} raw texts")
+    split = split_of(job) if section.rows else Split([], [], ())
+    job.console.print(f"pretrain: {len(learnt)} raw texts, {len(split.train)} rows")
     network = load_network(start, section.training.dropout)
     rows, exam = (
         list(chain.from_iterable(single_windows(start.config, start.tokenizer(), part)))
         for part in (learnt, held)
     )
+    rows += examples_of(start.config, start.tokenizer(), split.train).ids
     teacher = whole_base(job, start) if section.imitate else None
     terms = Terms(section.masked, section.replaced, section.imitate)
     learner = Imitator(network, teacher, start.config, (rows, exam), terms)
-    folder = checkpoint_folder(job, "pretrain", section, start, learnt)
+    folder = checkpoint_folder(job, "pretrain", section, start, (learnt, split.train))
     done = Run(learner, section.training, folder, seed, job.console).train()
-    files = sources(job, section.texts, "raw texts of")
-    return save_result(job, "pretrain", start, without_extra(network), done, Split(learnt, [], files))
+    files = (*split.files, *sources(job, section.texts, "raw texts of"))
+    read = Split(learnt + split.train, [], files)
+    return save_result(job, "pretrain", start, without_extra(network), done, read)
 
 
 def shuffled_texts(job: Job) -> list[str]:

@@ -34,10 +34,15 @@ class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Above(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`layers` of another `base`, to stand above those of the recipe's own."""
+    """`layers` of another `base`, to stand above those of the recipe's own.
+
+    With `gain` they begin with so much of what they would add, under the norm that the head expects: what
+    answers as before has nothing to learn again (compare Bachlechner et al. 2020, arXiv 2003.04887).
+    """
 
     base: str
     layers: tuple[Annotated[int, Meta(ge=0)], ...]
+    gain: Annotated[float, Meta(gt=0, le=1)] | UnsetType = UNSET
 
 
 class NetworkSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,11 +140,14 @@ class Imitation(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class PretrainSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Learning from raw texts: words to be guessed, and what the whole base makes of the texts.
 
-    `texts` says how many of each set; `masked` is the weight of the masked tokens' loss. With `replaced` a
-    small generator learns that, and the network by this weight which tokens the generator has put there.
+    `texts` says how many of each set; with `rows` the train rows are read besides, as the task shows them:
+    of two texts in one window, words are guessed from the other one too (Conneau and Lample 2019, arXiv
+    1901.07291). `masked` is the weight of the masked tokens' loss. With `replaced` a small generator learns
+    that, and the network by this weight which tokens the generator has put there.
     """
 
     texts: Mapping[str, Positive]
+    rows: bool = False
     masked: Weight = 0.0
     replaced: Weight = 0.0
     imitate: Imitation | None = None

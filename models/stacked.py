@@ -10,24 +10,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from models.base import Base, Floats, Pieces
 from models.errors import MakeError
 from models.readback import fill_up
 from models.shape import Shape
 from server.inference.manifest import DataDigest
 
+NORMS = ("attn_norm", "ffn_norm")
+ADDING = ("out.", "ffn_out.")  # the last product of each half, which is added to what came in
+
 
 @dataclass(frozen=True, slots=True)
 class Stacked:
     """Layers of `under`, then layers of `above`, by the house's door (see `models.base.Base`).
 
-    Words, head and pieces are those of `under`. A layer of fewer inner units is filled up.
+    Words, head and pieces are those of `under`. A layer of fewer inner units is filled up. With `gain` (0..1)
+    the layers of `above` add that much of what they did, and have the norm that stood before the head.
     """
 
     under: Base
     above: Base
     taken: Sequence[int]  # of the layers of `under`
     put: Sequence[int]  # of those of `above`
+    gain: float | None = None
 
     def __post_init__(self) -> None:
         """MakeError where the layers of both do not fit on one another."""
@@ -82,10 +89,19 @@ class Stacked:
     def layer(self, index: int) -> dict[str, Floats]:
         """See `models.base.Base.layer`; counted through both."""
         above = index - len(self.taken)
-        layer = self.under.layer(self.taken[index]) if above < 0 else self.above.layer(self.put[above])
+        layer = self.under.layer(self.taken[index]) if above < 0 else self._upper(self.put[above])
         layer = dict(layer)
         fill_up(layer, self.shape.ffn)
         return layer
+
+    def _upper(self, index: int) -> dict[str, Floats]:
+        layer = self.above.layer(index)
+        if self.gain is None:
+            return layer
+        last = self.under.layer(self.taken[-1])
+        norm = {f"{place}.{part}": last[f"ffn_norm.{part}"] for place in NORMS for part in ("weight", "bias")}
+        added = {name: layer[name] * np.float32(self.gain) for name in layer if name.startswith(ADDING)}
+        return layer | norm | added
 
     def head(self, outputs: Sequence[str], shape: Shape) -> dict[str, Floats]:
         """See `models.base.Base.head`."""

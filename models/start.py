@@ -58,7 +58,8 @@ def checked_base(job: Job) -> Base:
     if network.above is UNSET:
         return base
     above = _checked(job, network.above.base, network.above.layers)
-    return Stacked(base, above, network.layers, network.above.layers)
+    gain = None if network.above.gain is UNSET else network.above.gain
+    return Stacked(base, above, network.layers, network.above.layers, gain)
 
 
 def _checked(job: Job, name: str, layers: Sequence[int]) -> Base:

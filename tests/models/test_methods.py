@@ -116,6 +116,16 @@ def test_a_network_learns_raw_texts_before_its_task(place, replaced):
     assert (made / "pack" / name / "bundle.json").exists()
 
 
+def test_rows_are_read_as_the_task_shows_them(place):
+    text = _student(place, "rows", PRETRAIN.replace("masked = 0.5\n", "masked = 0.5\nrows = true\n"))
+    record = load_trained(_make(place, "rows", text) / "pretrain").record
+    plain = load_trained(place / "work/raw0/pretrain").record
+    learnt = load_trained(place / "work/rows/finetune").record.rows
+    assert record.rows == plain.rows + learnt
+    assert record.epochs[0].tokens > plain.epochs[0].tokens
+    assert [each.source[:9] for each in record.data][1:] == ["raw texts"] * 2
+
+
 def test_the_whole_base_speaks_the_students_vocabulary(place):
     recipe, digest = read_recipe(str(place / "grown.toml"))
     job = Job(recipe, digest, "", place / "data", place / "work", Console(file=io.StringIO()))

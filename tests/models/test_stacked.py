@@ -64,6 +64,22 @@ def test_the_layers_stand_above_one_another_and_the_head_is_kept(packed, tmp_pat
     assert "bundle tiny" in started.record.base
 
 
+def test_with_a_gain_the_layers_add_less_and_the_head_finds_its_norm(packed, tmp_path):
+    started = deeper(packed, tmp_path, packed / "base.bin", "[2, 1, 2], gain = 0.25")
+    base, bundle = (open_base(str(packed / part)) for part in ("base.bin", "work/tiny/pack/tiny"))
+    weights, last = started.weights(), bundle.layer(1)
+    for place, taken in ((2, 2), (3, 1), (4, 2)):
+        plain = base.layer(taken)
+        for name, value in plain.items():
+            want = last[f"ffn_norm.{name.split('.')[1]}"] if "norm" in name else value
+            want = want * np.float32(0.25) if name.split(".")[0] in ("out", "ffn_out") else want
+            np.testing.assert_array_equal(weights[f"layers.{place}.{name}"], want, f"{place} {name}")
+    for place in (0, 1):
+        np.testing.assert_array_equal(
+            weights[f"layers.{place}.out.weight"], bundle.layer(place)["out.weight"]
+        )
+
+
 def test_the_deeper_network_learns_and_is_packed(packed, tmp_path):
     assert deeper(packed, tmp_path, packed / "base.bin", last="finetune").record.best > 0.5
     recipe = tmp_path / "tiny.toml"
