@@ -99,9 +99,10 @@ class Sheet(Struct, frozen=True, kw_only=True):
         return f"{self.made.partition('T')[0]}, {self.commit[:7] or 'unknown'}"
 
     def with_line(self, line: Line) -> Sheet:
-        """With one more line, measured now."""
+        """With one more line, measured now, in the place of another that has the same bundle."""
+        others = (each for each in self.lines if not line.version or each.version != line.version)
         return msgspec.structs.replace(
-            self, lines=(*self.lines, msgspec.structs.replace(line, measured=self.when))
+            self, lines=(*others, msgspec.structs.replace(line, measured=self.when))
         )
 
     def with_those_of(self, old: Sheet, names: Collection[str]) -> Sheet:

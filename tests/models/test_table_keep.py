@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import msgspec
 import pytest
 from typer.testing import CliRunner
@@ -57,6 +59,12 @@ def test_lines_of_other_models_are_kept_with_their_day_and_commit(place):
     assert "--keep" in text
     assert table(place, *bundles(place, "one")).exit_code == 0
     assert [line.name for line in read(place / "models.json").lines] == ["one"]
+
+
+def test_a_bundle_has_one_line_wherever_it_lies(place):
+    shutil.copytree(place / "one", place / "copy")
+    assert table(place, *bundles(place, "one", "other", "copy")).exit_code == 0
+    assert [line.name for line in read(place / "models.json").lines] == ["other", "one"]
 
 
 def test_milliseconds_of_two_machines_do_not_stand_in_one_table(place):
