@@ -145,7 +145,7 @@ SETS: Mapping[str, DataSet] = {
             DataSet(name, "written for qingmo", "Apache-2.0, as qingmo", files, written=True)
             for name, files in {
                 "written_pairs": {
-                    "train.tsv": "2d594fc2f12961f5de221d0a222065d419179be540a268f5ba8721f188796641"
+                    "train.tsv": "6af9a73ce1983e8dc1441592f05aa378e84b8c1882c0885116a70ad0ea8c39d6"
                 },
                 "written_titles": {
                     "train.tsv": "67b9fe630b8b2a7f8dbbab16dcfd9934ab56a3964a69244f32e7510a6fd5add9"
@@ -154,7 +154,7 @@ SETS: Mapping[str, DataSet] = {
                     "train.tsv": "8de1c5f8fea4e18d468ae37749f2515ae4231148e2f451cab5c05a28bd462859"
                 },
                 "written_questions": {
-                    "train.txt": "d1c5266b4f7cf58d857596ebc379f682da004588381a59ab1db766beac99ed70"
+                    "train.txt": "40ca1e120abff18e83f40ca5d7444660b90d3dcdf8497e4f55b95725c11e5a53"
                 },
                 "written_names": {
                     "train.txt": "648e7029a4f45167b5634487d25e8c9bcaab88c62b9294be8ac86af7f95f1529"
