@@ -138,7 +138,7 @@ def write_data(folder: Path, train: int = 240, dev: int = 40, seed: int = 0) -> 
     return folder
 
 
-def write_recipe(folder: Path, base: Path, epochs: int = 6) -> Path:
+def write_recipe(folder: Path, base: Path, epochs: int = 9) -> Path:
     """The recipe as a file."""
     path = folder / "tiny.toml"
     path.write_text(RECIPE.format(base=base, epochs=epochs), encoding="utf-8")
@@ -183,7 +183,7 @@ TASKS = {
 """What a recipe of another task says in the place of the classifier's lines."""
 
 
-def write_task_recipe(folder: Path, base: Path, task: str, epochs: int = 8) -> Path:
+def write_task_recipe(folder: Path, base: Path, task: str, epochs: int = 12) -> Path:
     """The recipe of another task as a file."""
     text = RECIPE
     for ours, theirs in TASKS[task].items():

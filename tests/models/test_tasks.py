@@ -17,6 +17,7 @@ from models.errors import MakeError
 from models.infer import load_network, logits_of
 from models.job import Job
 from models.make import make
+from models.precision import has_bfloat16
 from models.recipe import read_recipe
 from models.teachers import said_of_windows
 from models.workspace import load_trained
@@ -64,7 +65,7 @@ def predictor_of(work):
 
 @pytest.mark.parametrize(
     ("task", "metrics", "least"),
-    [("ner", ["micro F1", "macro F1"], 0.6), ("pair", ["accuracy"], 0.8), ("qa", ["F1", "EM"], 0.5)],
+    [("ner", ["micro F1", "macro F1"], 0.8), ("pair", ["accuracy"], 0.8), ("qa", ["F1", "EM"], 0.5)],
 )
 def test_the_bundle_says_how_good_it_is_beside_a_baseline(made, task, metrics, least):
     quality = load_bundle(made(task) / "pack" / task).manifest.quality
@@ -165,4 +166,4 @@ def test_what_is_kept_of_a_reader_is_what_it_says_of_each_window(made, tmp_path)
     for said in (said_of_windows(job, trained, ids), said_of_windows(job, trained, ids)):  # asked, then read
         assert [own.shape for own in said] == [(7, 2), (9, 2), (6, 2)]
         for one, other in zip(said, want, strict=True):
-            np.testing.assert_allclose(one, other, rtol=0.02, atol=0.05)  # bfloat16, where it is sooner
+            np.testing.assert_allclose(one, other, atol=0.05 if has_bfloat16() else 1e-4)
