@@ -67,7 +67,7 @@ class Stored:
 class Base(Protocol):
     """A pretrained encoder; `middle` is how many end tokens stand between two texts.
 
-    `data` is what it is known to have learnt from, and `seed` what it drew the rows by that it held out.
+    `data` is what it is known to have learnt from, `seed` what it drew the `held_out` rows by.
     """
 
     @property
@@ -84,12 +84,11 @@ class Base(Protocol):
     def data(self) -> tuple[DataDigest, ...]: ...  # noqa: D102
     @property
     def seed(self) -> int | None: ...  # noqa: D102
+    @property
+    def held_out(self) -> int | None: ...  # noqa: D102
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
-        """The embedding of the words `ids` and the first `positions` places, by the network's names.
-
-        Shapes are those of `models.network`, here and in `layer` and `head`.
-        """
+        """Of the words `ids` and the first `positions` places; names and shapes: `models.network`."""
 
     def layer(self, index: int) -> dict[str, Floats]:
         """Weights of layer `index` (from 0) by the network's names within a layer."""
@@ -103,6 +102,7 @@ class Pretrained:
 
     data: tuple[DataDigest, ...] = ()
     seed: int | None = None
+    held_out: int | None = None
 
     def head(self, outputs: Sequence[str], shape: Shape) -> dict[str, Floats]:
         """Always an empty dict."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
+from msgspec import UNSET
 
 from models.base import Floats, Pieces
 from models.errors import MakeError
@@ -33,6 +34,7 @@ class BundleBase:
     middle: int
     data: tuple[DataDigest, ...]
     seed: int
+    held_out: int | None
 
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
         """See `models.base.Base.embedding`."""
@@ -83,6 +85,7 @@ def open_bundle(folder: Path, version: str = "") -> BundleBase:
         middle=len(manifest.layout.middle) or (1 if pieces.pattern else 2),  # as BERT's and E5's kind have it
         data=manifest.lineage.data,
         seed=manifest.lineage.seed,
+        held_out=None if manifest.lineage.held_out is UNSET else manifest.lineage.held_out,
     )
 
 

@@ -133,6 +133,7 @@ def _lineage(job: Job, record: Record) -> Lineage:
         commit=record.commit,
         made=record.made,
         data=record.data,
+        held_out=record.validation_rows,
         versions=dict(record.versions),
         notes=f"{len(record.epochs)} epochs over {record.rows} rows; {TASKS[job.recipe.task].metric} "
         f"{record.best:.4f} on {record.validation_rows} validation rows held out of train.",

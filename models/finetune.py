@@ -128,7 +128,7 @@ def checkpoint_folder(
 ) -> Path:
     """Where a run's checkpoint lies: other settings, rows, start or teacher (its date) are another run."""
     origin = (start.record.made, start.config, teacher)
-    what = msgspec.json.encode((section, job.recipe.data, job.recipe.seed, origin, learnt))
+    what = msgspec.json.encode((section.telling(), job.recipe.data, job.recipe.seed, origin, learnt))
     return job.folder("checkpoints") / f"{stage}-{hashlib.sha256(what).hexdigest()[:12]}"
 
 

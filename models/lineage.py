@@ -9,6 +9,9 @@ from models.data.texts import text_files
 from models.job import Job
 from server.inference.manifest import DataDigest
 
+CLAUSES = "clauses of"
+"""What stands before the source of a set whose rows were learnt clause by clause, with their labels."""
+
 
 def digest_of(file: DataFile, rows: int, what: str = "") -> DataDigest:
     """That `rows` of a file were learnt, or so many of `what` was made of it, such as "clauses of"."""

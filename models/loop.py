@@ -7,6 +7,7 @@ checkpoint holds the state of the random numbers.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models.errors import MakeError
 from models.precision import autocast
 from models.sections import TrainingSection
 from models.workspace import Epoch
@@ -89,13 +91,8 @@ class Run:
     def __init__(
         self, learner: Learner, section: TrainingSection, folder: Path, seed: int, console: Console
     ) -> None:
-        self.learner, self.section, self.folder, self.seed, self.console = (
-            learner,
-            section,
-            folder,
-            seed,
-            console,
-        )
+        self.learner, self.section, self.seed = learner, section, seed
+        self.folder, self.console = folder, console
         self.lengths = learner.lengths()
         self.total = section.epochs * len(batches(self.lengths, section.tokens_a_batch, seed))
         self.optimizer = _optimizer(learner.network, section)
@@ -170,14 +167,14 @@ class Run:
         network = self.learner.network if self.average is None else self.average.module
         network.eval()
         score = self.learner.score(network)
+        loss = self.at.loss_sum / max(1, self.at.step)
+        if not math.isfinite(loss):
+            raise MakeError(f"In epoch {self.at.epoch + 1} the loss became {loss}: a lower `rate` may help.")
         if score > self.at.best or self.section.weights == "last":
             self.at.best, self.at.best_epoch = score, self.at.epoch
             self.best = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
-        loss = self.at.loss_sum / max(1, self.at.step)
-        seconds = round(self.at.seconds, 1)
-        epoch = Epoch(
-            number=self.at.epoch + 1, loss=loss, validation=score, seconds=seconds, tokens=sum(self.lengths)
-        )
+        seconds, tokens = round(self.at.seconds, 1), sum(self.lengths)
+        epoch = Epoch(number=self.at.epoch + 1, loss=loss, validation=score, seconds=seconds, tokens=tokens)
         self.at.epochs.append(epoch)
         self.console.print(f"epoch {epoch.number}: loss {loss:.4f}, validation {score:.4f}, {seconds:.0f} s")
         self.at.epoch, self.at.step, self.at.loss_sum, self.at.seconds = self.at.epoch + 1, 0, 0.0, 0.0

@@ -7,10 +7,12 @@ stage (arXiv 1909.10351), or whatever terms the recipe names.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import chain
 
 import torch
 
+from models.data.rows import Row, bare
 from models.errors import MakeError
 from models.finetune import checkpoint_folder, save_result
 from models.imitation import Imitator, Terms, without_extra
@@ -33,22 +35,30 @@ def run(job: Job) -> Trained:
     start = load_trained(job.before("pretrain"))
     texts = shuffled_texts(job)
     held, learnt = texts[:HELD_OUT], texts[HELD_OUT:]
-    split = split_of(job) if section.rows else Split([], [], ())
-    job.console.print(f"pretrain: {len(learnt)} raw texts, {len(split.train)} rows")
+    split = split_of(job) if section.rows is True else Split([], [], ())
+    shown = rows_without(held, split)
+    job.console.print(f"pretrain: {len(learnt)} raw texts, {len(shown)} rows")
     network = load_network(start, section.training.dropout)
     rows, exam = (
         list(chain.from_iterable(single_windows(start.config, start.tokenizer(), part)))
         for part in (learnt, held)
     )
-    rows += examples_of(start.config, start.tokenizer(), split.train).ids
+    rows += examples_of(start.config, start.tokenizer(), shown).ids
     teacher = whole_base(job, start) if section.imitate else None
     terms = Terms(section.masked, section.replaced, section.imitate)
     learner = Imitator(network, teacher, start.config, (rows, exam), terms)
-    folder = checkpoint_folder(job, "pretrain", section, start, (learnt, split.train))
+    folder = checkpoint_folder(job, "pretrain", section, start, (learnt, shown))
     done = Run(learner, section.training, folder, seed, job.console).train()
     files = (*split.files, *sources(job, section.texts, "raw texts of"))
-    read = Split(learnt + split.train, [], files)
+    read = Split(learnt + shown, [], files)
     return save_result(job, "pretrain", start, without_extra(network), done, read)
+
+
+def rows_without(held: Sequence[str], split: Split) -> list[Row]:
+    """The train rows of which no text is among the raw ones `held` out."""
+    known = {bare(text) for text in held}
+    asked = ((row, row.asked) for row in split.train)
+    return [row for row, text in asked if known.isdisjoint((bare(text.first), bare(text.second or "")))]
 
 
 def shuffled_texts(job: Job) -> list[str]:

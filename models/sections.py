@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 
 from models.shape import Activation, Pooling
 from server.inference.values import Text
@@ -13,11 +13,20 @@ from server.inference.values import Text
 Positive = Annotated[int, Meta(ge=1)]
 Rate = Annotated[float, Meta(gt=0, le=1)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
-Weight = Annotated[float, Meta(ge=0)]
+Dropped = Annotated[float, Meta(ge=0, le=0.9)]
+Weight = Annotated[float, Meta(ge=0, le=1e9)]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all sections: frozen, by keyword, nothing unknown."""
+
+    def telling(self) -> Mapping[str, object]:
+        """Itself as plain values, without what changes no result."""
+        plain: dict[str, object] = to_builtins(self)
+        for part in (plain, plain.get("training")):
+            if isinstance(part, dict):
+                part.pop("checkpoint_seconds", None)
+        return plain
 
 
 class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +39,7 @@ class VocabularySection(Section, frozen=True, kw_only=True, forbid_unknown_field
     tokens: Literal["pieces", "characters"] = "pieces"
     size: Positive
     rare: Positive
-    texts: Mapping[str, float]
+    texts: Mapping[str, Weight]
 
 
 class Above(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,7 +88,7 @@ class TrainingSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     head_rate: Rate
     warmup: Share = 0.1
     weight_decay: Share = 0.01
-    dropout: Share = 0.1
+    dropout: Dropped = 0.1
     smoothing: Share = 0.0
     average: Share = 0.0
     patience: Positive = 2
@@ -147,7 +156,7 @@ class PretrainSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     texts: Mapping[str, Positive]
-    rows: bool = False
+    rows: bool | UnsetType = UNSET
     masked: Weight = 0.0
     replaced: Weight = 0.0
     imitate: Imitation | None = None

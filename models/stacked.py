@@ -27,7 +27,8 @@ class Stacked:
     """Layers of `under`, then layers of `above`, by the house's door (see `models.base.Base`).
 
     Words, head and pieces are those of `under`. A layer of fewer inner units is filled up. With `gain` (0..1)
-    the layers of `above` add that much of what they did, and have the norm that stood before the head.
+    the layers of `above` add that much of what they did, and their norms give what the last of `under` gives
+    in its mean: the same in every channel, or each would multiply the channels anew.
     """
 
     under: Base
@@ -48,8 +49,11 @@ class Stacked:
 
     @property
     def name(self) -> str:
-        """Of both."""
-        return f"{self.under.name}, with layers of {self.above.name} above"
+        """Of both, with what of the upper one was taken; `sha256` is of the lower one alone."""
+        gain = "" if self.gain is None else f", times {self.gain}"
+        layers = ", ".join(map(str, self.put))
+        above = f"{self.above.name} ({self.above.sha256[:12]})"
+        return f"{self.under.name}, with the layers {layers} of {above}{gain}, above"
 
     @property
     def sha256(self) -> str:
@@ -82,6 +86,11 @@ class Stacked:
         """That of `under`."""
         return self.under.seed
 
+    @property
+    def held_out(self) -> int | None:
+        """That of `under`."""
+        return self.under.held_out
+
     def embedding(self, ids: Sequence[int], positions: int) -> dict[str, Floats]:
         """See `models.base.Base.embedding`."""
         return self.under.embedding(ids, positions)
@@ -99,7 +108,11 @@ class Stacked:
         if self.gain is None:
             return layer
         last = self.under.layer(self.taken[-1])
-        norm = {f"{place}.{part}": last[f"ffn_norm.{part}"] for place in NORMS for part in ("weight", "bias")}
+        weight, bias = last["ffn_norm.weight"], last["ffn_norm.bias"]
+        level = {"weight": np.sqrt(np.mean(weight**2) + np.var(bias)), "bias": np.mean(bias)}
+        norm = {
+            f"{place}.{part}": np.full_like(weight, value) for place in NORMS for part, value in level.items()
+        }
         added = {name: layer[name] * np.float32(self.gain) for name in layer if name.startswith(ADDING)}
         return layer | norm | added
 

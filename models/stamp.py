@@ -15,6 +15,7 @@ from models.data.texts import text_files
 from models.errors import MakeError
 from models.job import Job
 from models.recipe import Recipe
+from models.sections import Section
 from models.task_data import official_splits, split_of
 from models.workspace import load_trained
 
@@ -40,7 +41,8 @@ def settings_of(recipe: Recipe, stage: str) -> str:
         (recipe.base, recipe.task, recipe.seed, recipe.labels, recipe.data, recipe.vocabulary, recipe.network)
     )
     for name in recipe.stages[1 : recipe.stages.index(stage) + 1]:
-        own = (recipe.name, recipe.bundle) if name in FIGURES else _telling(getattr(recipe, name, None))
+        section: Section | None = getattr(recipe, name, None)
+        own = (recipe.name, recipe.bundle) if name in FIGURES else section and section.telling()
         digest = _digest((digest, name, own))
     return digest
 
@@ -116,15 +118,6 @@ def _inputs(job: Job, stage: str) -> Iterator[str]:
         yield from (file.sha256 for _, file in official_splits(job))
     for name in getattr(section, "teachers", None) or filter(None, [getattr(section, "teacher", "")]):
         yield load_trained(job.work / name / "finetune").record.made
-
-
-def _telling(section: object) -> object:
-    """The section without what changes no result."""
-    plain = msgspec.to_builtins(section)
-    for part in (plain, plain.get("training")) if isinstance(plain, dict) else ():
-        if isinstance(part, dict):
-            part.pop("checkpoint_seconds", None)
-    return plain
 
 
 def _digest(value: object) -> str:

@@ -12,10 +12,10 @@ from msgspec import UNSET
 from models.base import Base, Floats, open_base
 from models.data.texts import read_texts
 from models.errors import MakeError
+from models.held_out import check_held_out
 from models.job import Job
 from models.shape import Shape, pruned_shape
 from models.stacked import Stacked
-from models.task_data import own_rows
 from models.tasks import TASKS
 from models.vocabulary import Vocabulary, count_characters, count_pieces, cut, cut_to_characters, tokenizer_of
 from models.workspace import Config, Record, Trained, save_trained, versions_here
@@ -68,29 +68,8 @@ def _checked(job: Job, name: str, layers: Sequence[int]) -> Base:
         raise MakeError(
             f"The recipe takes layers {list(layers)}; {base.name} has 0 to {base.shape.layers - 1}."
         )
-    _check_held_out(job, base)
+    check_held_out(job, base)
     return base
-
-
-def _check_held_out(job: Job, base: Base) -> None:
-    """A base that has learnt the recipe's set must have held out the same rows: else it knows validation."""
-    train, _, own = own_rows(job)  # the others hold nothing out
-    places = [
-        at for at, each in enumerate(base.data) if (each.source, each.sha256) == (own.source, own.sha256)
-    ]
-    if not places:
-        return
-    if places[0]:
-        raise MakeError(
-            f"{base.name} has learnt this set beside another, and held nothing of it out: what would be "
-            "validated on, it may know."
-        )
-    if base.seed != job.recipe.seed or base.data[0].rows > len(train):
-        raise MakeError(
-            f"{base.name} has learnt this set, {base.data[0].rows} rows, but for those held out by the seed "
-            f"{base.seed}; the recipe, with the seed {job.recipe.seed}, learns {len(train)}: the seed must "
-            "be the same, and `validation` no larger."
-        )
 
 
 def _vocabulary(job: Job, base: Base) -> Vocabulary:

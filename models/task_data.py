@@ -14,14 +14,14 @@ from tokenizers import Tokenizer
 
 from models.data.asked import asked_questions, pieces
 from models.data.clauses import clauses_of
-from models.data.rows import Row, Tagged, opening, split_off, without_repeats
+from models.data.rows import Row, Tagged, both_ways, first_letters, opening, split_off, without_repeats
 from models.data.sets import DataFile
 from models.data.tagged import TAGGED
 from models.data.texts import read_texts
 from models.errors import MakeError
 from models.job import Job
 from models.layout import decoder_of, encode
-from models.lineage import digest_of, each_once, sources
+from models.lineage import CLAUSES, digest_of, each_once, sources
 from models.recipe import Recipe
 from models.tasks import TASKS
 from models.workspace import Config
@@ -135,7 +135,7 @@ def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataD
     rows, files = list[Any](), list[DataDigest]()
     if not section.besides:
         return rows, files
-    known = {opening(row) for row in (*validation, *official_rows(job))}
+    known = both_ways(map(opening, (*validation, *official_rows(job))))
     for name, count in _counts(section.also):
         found, file = _unknown(job, name, count, known)
         rows += found
@@ -144,7 +144,7 @@ def _besides(job: Job, validation: Sequence[Row]) -> tuple[list[Any], list[DataD
         found, file = _unknown(job, name, None, known)
         made = clauses_of(found, count, seed)
         rows += made
-        files.append(digest_of(file, len(made), "clauses of"))
+        files.append(digest_of(file, len(made), CLAUSES))
     for name, count in _counts(section.asked):
         asked = asked_questions(_askable(job, name, validation), count, seed)
         if not asked:
@@ -181,9 +181,10 @@ def _askable(job: Job, name: str, validation: Sequence[Row]) -> list[Tagged]:
 
 def free_texts(job: Job, name: str, validation: Sequence[Row]) -> list[str]:
     """Each raw text of set `name` once, less what is held out for validation or officially measured on."""
-    held = {part for row in (*validation, *official_rows(job)) for part in opening(row)}
+    asked = (row.asked for row in (*validation, *official_rows(job)))
+    held = {first_letters(part) for text in asked for part in (text.first, text.second or "")}
     texts = dict.fromkeys(read_texts(job.data, name))
-    return [text for text in texts if opening(Tagged(text, ()))[0] not in held]
+    return [text for text in texts if first_letters(text) not in held]
 
 
 def official_rows(job: Job) -> list[Row]:

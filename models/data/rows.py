@@ -136,22 +136,35 @@ def without_repeats(rows: Iterable[R]) -> list[R]:
 
 
 def split_off(rows: Sequence[R], count: int, seed: int) -> tuple[list[R], list[R]]:
-    """Rows to learn from, and the rows of `count` keys to validate on; equal texts stay on one side."""
+    """Rows to learn from, and the rows of `count` keys to validate on.
+
+    Equal texts stay on one side, a pair and itself the other way round too.
+    """
     keys = sorted({row.key for row in rows})
     random.Random(seed).shuffle(keys)
-    held = set(keys[:count])
+    held = both_ways(keys[:count])
     return [row for row in rows if row.key not in held], [row for row in rows if row.key in held]
 
 
 def seen_before(rows: Iterable[Row], train: Iterable[Row]) -> list[bool]:
     """For each row whether its text stands in `train` too."""
-    known = {row.key for row in train}
+    known = both_ways(row.key for row in train)
     return [row.key in known for row in rows]
+
+
+def both_ways(keys: Iterable[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """Keys, or openings, and the same with the second text first: a pair says the same both ways."""
+    return {way for key in keys for way in (key, key[::-1])}
 
 
 def opening(row: Row) -> tuple[str, ...]:
     """The first letters of its texts: sets share reviews that differ in punctuation or are cut short."""
-    return tuple("".join(filter(str.isalnum, part))[:OPENING] for part in row.key)
+    return tuple(map(first_letters, row.key))
+
+
+def first_letters(text: str) -> str:
+    """So much of a text as tells it from others."""
+    return "".join(filter(str.isalnum, text))[:OPENING]
 
 
 def majority_share(rows: Sequence[Labelled]) -> float:

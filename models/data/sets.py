@@ -154,7 +154,7 @@ SETS: Mapping[str, DataSet] = {
                     "train.tsv": "8de1c5f8fea4e18d468ae37749f2515ae4231148e2f451cab5c05a28bd462859"
                 },
                 "written_questions": {
-                    "train.txt": "40ca1e120abff18e83f40ca5d7444660b90d3dcdf8497e4f55b95725c11e5a53"
+                    "train.txt": "b843321ffcb841d85310ac8f5434e393a60ad99efb72525fc473eb90e46a7a3b"
                 },
                 "written_names": {
                     "train.txt": "648e7029a4f45167b5634487d25e8c9bcaab88c62b9294be8ac86af7f95f1529"

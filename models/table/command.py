@@ -49,7 +49,7 @@ def table(
             Measuring(data, work_folder()),
         )
         if keep:
-            sheet = sheet.with_those_of(read(out), {subject.name for subject in subjects})
+            sheet = sheet.with_those_of(read(out))
         for subject in subjects:
             console.print(f"{subject.name} ...", markup=False)
             sheet = sheet.with_line(measuring.line(subject))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -99,21 +99,24 @@ class Sheet(Struct, frozen=True, kw_only=True):
         return f"{self.made.partition('T')[0]}, {self.commit[:7] or 'unknown'}"
 
     def with_line(self, line: Line) -> Sheet:
-        """With one more line, measured now, in the place of another that has the same bundle."""
-        others = (each for each in self.lines if not line.version or each.version != line.version)
+        """With one more line, measured now, in the place of others of its name or of the same bundle."""
+        others = (
+            each
+            for each in self.lines
+            if each.name != line.name and (not line.version or each.version != line.version)
+        )
         return msgspec.structs.replace(
             self, lines=(*others, msgspec.structs.replace(line, measured=self.when))
         )
 
-    def with_those_of(self, old: Sheet, names: Collection[str]) -> Sheet:
-        """With the lines of an older sheet, but of those names; MakeError if measured on another machine."""
+    def with_those_of(self, old: Sheet) -> Sheet:
+        """With the lines of an older sheet; MakeError if those were measured on another machine."""
         if old.machine != self.machine:
             raise MakeError(
                 f"The table's lines were measured on {old.machine}, and this is {self.machine}: "
                 "milliseconds of two machines do not stand in one table."
             )
-        kept = (line for line in old.lines if line.name not in names)
-        dated = (msgspec.structs.replace(line, measured=line.measured or old.when) for line in kept)
+        dated = (msgspec.structs.replace(line, measured=line.measured or old.when) for line in old.lines)
         return msgspec.structs.replace(self, lines=tuple(dated))
 
 

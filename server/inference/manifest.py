@@ -96,7 +96,10 @@ class DataDigest(Part, frozen=True, kw_only=True):
 
 
 class Lineage(Part, frozen=True, kw_only=True):
-    """Where the weights come from."""
+    """Where the weights come from.
+
+    `held_out` rows of the first of `data`, drawn by `seed`, were never learnt.
+    """
 
     base: str
     recipe: str
@@ -105,6 +108,7 @@ class Lineage(Part, frozen=True, kw_only=True):
     commit: str
     made: str
     data: tuple[DataDigest, ...] = ()
+    held_out: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
     versions: dict[str, str] = {}
     notes: str = ""
 

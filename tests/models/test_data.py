@@ -48,6 +48,19 @@ def test_a_split_keeps_equal_texts_together_and_loses_none(rows, count, seed):
     assert split_off(rows, count, seed) == (learn, held)
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from("甲乙丙"), st.sampled_from("甲乙丙")), max_size=12),
+    st.integers(0, 4),
+    st.integers(0, 5),
+)
+def test_a_pair_the_other_way_round_stays_on_its_side(pairs, count, seed):
+    rows = [Labelled(first, "a", second) for first, second in pairs]
+    learn, held = split_off(rows, count, seed)
+    assert sorted(map(repr, learn + held)) == sorted(map(repr, rows))
+    assert not any(seen_before(held, [row.swapped for row in learn]))
+    assert not any(seen_before([row.swapped for row in held], learn))
+
+
 def test_white_space_does_not_hide_a_leak():
     assert seen_before([Labelled("北 京", "a"), Labelled("上海", "a")], [Labelled("北京", "b")]) == [
         True,

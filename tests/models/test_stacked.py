@@ -64,20 +64,54 @@ def test_the_layers_stand_above_one_another_and_the_head_is_kept(packed, tmp_pat
     assert "bundle tiny" in started.record.base
 
 
-def test_with_a_gain_the_layers_add_less_and_the_head_finds_its_norm(packed, tmp_path):
+def test_with_a_gain_the_layers_add_less(packed, tmp_path):
     started = deeper(packed, tmp_path, packed / "base.bin", "[2, 1, 2], gain = 0.25")
     base, bundle = (open_base(str(packed / part)) for part in ("base.bin", "work/tiny/pack/tiny"))
-    weights, last = started.weights(), bundle.layer(1)
+    weights = started.weights()
     for place, taken in ((2, 2), (3, 1), (4, 2)):
         plain = base.layer(taken)
         for name, value in plain.items():
-            want = last[f"ffn_norm.{name.split('.')[1]}"] if "norm" in name else value
-            want = want * np.float32(0.25) if name.split(".")[0] in ("out", "ffn_out") else want
+            if "norm" in name:
+                continue
+            want = value * np.float32(0.25 if name.split(".")[0] in ("out", "ffn_out") else 1)
             np.testing.assert_array_equal(weights[f"layers.{place}.{name}"], want, f"{place} {name}")
+    assert "the layers 2, 1, 2 of" in started.record.base
+    assert f"({base.sha256[:12]}), times 0.25, above" in started.record.base
     for place in (0, 1):
         np.testing.assert_array_equal(
             weights[f"layers.{place}.out.weight"], bundle.layer(place)["out.weight"]
         )
+
+
+@pytest.mark.parametrize(("weight", "bias"), [(1.0, 0.0), (0.4, 0.0), (3.0, 0.5)])
+def test_layers_that_add_almost_nothing_leave_the_states_as_they_were(tmp_path, monkeypatch, weight, bias):
+    """Sixteen norms in turn must not each multiply them anew."""
+    plain = kit.tensors
+    last = {"l1.oln.w": np.full(32, weight, np.float32), "l1.oln.b": np.full(32, bias, np.float32)}
+    monkeypatch.setattr(kit, "tensors", lambda seed: plain(seed) | last)
+    base = open_base(str(kit.write_base(tmp_path / "base.bin")))
+    stacked = Stacked(base, base, (0, 1), (2, 1, 2), gain=1e-6)
+    shape = replace(base.shape, layers=1, head="tokens", outputs=2)
+    states, seen = weight * _normed(torch.randn(2, 5, 32)) + bias, torch.ones(2, 1, 1, 5, dtype=torch.bool)
+    found = states
+    for place in (2, 3, 4):
+        network = Encoder(shape).eval().stack()[0]
+        network.load_state_dict({name: torch.tensor(value) for name, value in stacked.layer(place).items()})
+        found = network(found, seen).detach()
+    torch.testing.assert_close(found, states, atol=1e-4, rtol=1e-4)
+
+
+def test_its_level_is_that_of_channels_of_many_scales(packed):
+    bundle = open_base(str(packed / "work/tiny/pack/tiny"))
+    upper = Stacked(bundle, open_base(str(packed / "base.bin")), (0, 1), (2,), gain=0.3).layer(2)
+    weight, bias = bundle.layer(1)["ffn_norm.weight"], bundle.layer(1)["ffn_norm.bias"]
+    states = weight * _normed(torch.randn(5000, 32)).numpy() + bias
+    assert upper["attn_norm.weight"] == pytest.approx(states.std(axis=1).mean(), rel=0.02)
+    assert upper["ffn_norm.bias"] == pytest.approx(states.mean(), abs=0.02)
+
+
+def _normed(states):
+    return torch.nn.functional.layer_norm(states, states.shape[-1:])
 
 
 def test_the_deeper_network_learns_and_is_packed(packed, tmp_path):

@@ -61,6 +61,15 @@ def test_lines_of_other_models_are_kept_with_their_day_and_commit(place):
     assert [line.name for line in read(place / "models.json").lines] == ["one"]
 
 
+def test_a_line_stands_until_its_successor_is_measured(place):
+    assert table(place, *bundles(place, "one", "other")).exit_code == 0
+    quality = (Quality(metric="accuracy", value=0.5, split="afqmc dev", n=40),)
+    shutil.rmtree(place / "other")
+    write_bundle(place / "other", quality=quality)
+    assert table(place, *bundles(place, "one", "other"), "--keep").exit_code == 1
+    assert sorted(line.name for line in read(place / "models.json").lines) == ["one", "other"]
+
+
 def test_a_bundle_has_one_line_wherever_it_lies(place):
     shutil.copytree(place / "one", place / "copy")
     assert table(place, *bundles(place, "one", "other", "copy")).exit_code == 0

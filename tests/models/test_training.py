@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 from torch import nn  # noqa: E402
 
+from models.errors import MakeError  # noqa: E402
 from models.export import float_model  # noqa: E402
 from models.loop import Run, batches  # noqa: E402
 from models.network import Encoder, following, mean_pool  # noqa: E402
@@ -115,6 +116,13 @@ class Toy:
 def run_of(learner, folder, **changes):
     section = msgspec.structs.replace(SECTION, **changes)
     return Run(learner, section, folder, seed=7, console=Console(file=io.StringIO()))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_in_a_sentence(tmp_path):
+    learner = Toy()
+    learner.x[7] = torch.nan
+    with pytest.raises(MakeError, match="In epoch 1 the loss became nan: a lower `rate` may help"):
+        run_of(learner, tmp_path / "lost").train()
 
 
 @pytest.mark.parametrize("stop_at", [3, 11])
