@@ -69,7 +69,7 @@ def _with_teacher(
     if not job.recipe.teacher:
         return quality
     teacher = teacher_of(job, job.recipe.teacher)
-    said = answers_of(teacher, official.rows)
+    said = answers_of(teacher, official.rows, job.bundle.brevity)
     theirs = quality_of(official, said, job.recipe.seed)
     record_look(teacher, official, theirs, f"beside its student {job.recipe.name}")
     values = {(each.metric, each.split): each.value for each in theirs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from tokenizers import Tokenizer
 
 from models.tasks import TASKS
@@ -47,8 +48,8 @@ def tags_of(config: Config) -> tuple[str, ...]:
     return TASKS[config.task].outputs(labels) if config.shape.head == "tokens" else ()
 
 
-def decoder_of(config: Config) -> Decoder:
-    """The server's decoder for a network that has no bundle yet."""
+def decoder_of(config: Config, brevity: float | UnsetType = UNSET) -> Decoder:
+    """The server's decoder for a network that has no bundle yet; a reader's with `brevity`."""
     manifest = Manifest(
         schema=SCHEMA,
         name="unpacked",
@@ -56,6 +57,7 @@ def decoder_of(config: Config) -> Decoder:
         title="unpacked",
         labels=config.labels,
         tags=tags_of(config),
+        brevity=brevity,
         parameters=config.shape.parameters,
         layout=layout_of(config),
         graphs=(Graph(file="", form=""),),

@@ -90,12 +90,14 @@ class Exam:
         """Of every window of every text, in order."""
         return [example.ids.tolist() for encoded in self.encoded for example in encoded.examples]
 
-    def answers(self, logits: Sequence[NDArray[np.float32]]) -> list[Answer]:
-        """What the server's decoder makes of the windows' logits, an answer a row.
+    def answers(
+        self, logits: Sequence[NDArray[np.float32]], brevity: float | UnsetType = UNSET
+    ) -> list[Answer]:
+        """What the server's decoder (of a reader, with `brevity`) makes of the windows' logits: one a row.
 
         They are [outputs] or [length, outputs], of all windows in the order of `ids`.
         """
-        decoder, left = decoder_of(self.config), iter(logits)
+        decoder, left = decoder_of(self.config, brevity), iter(logits)
         return [
             decoder.decode(encoded, [next(left) for _ in encoded.examples], Options())
             for encoded in self.encoded

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from models.base import open_base
@@ -108,10 +109,13 @@ def said_of_texts(job: Job, teacher: Trained, texts: Sequence[Text]) -> Said:
     return [np.mean([next(said) for _ in one.examples], axis=0) for one in encoded]
 
 
-def answers_of(trained: Trained, rows: Sequence[Row]) -> list[Answer]:
-    """What a network without a graph answers to each row, by the server's encoder and decoder."""
+def answers_of(trained: Trained, rows: Sequence[Row], brevity: float | UnsetType = UNSET) -> list[Answer]:
+    """What a network without a graph answers to each row, by the server's encoder and decoder.
+
+    A reader with the `brevity` of the bundle that it is set beside: one decoder for both.
+    """
     exam = exam_of(trained.config, trained.tokenizer(), rows)
-    return exam.answers(logits_of(load_network(trained), exam.ids, trained.config.pad))
+    return exam.answers(logits_of(load_network(trained), exam.ids, trained.config.pad), brevity)
 
 
 def _save(path: Path, table: NDArray[np.float32]) -> None:

@@ -50,9 +50,12 @@ def table(
         )
         if keep:
             sheet = sheet.with_those_of(read(out))
+        former = sheet.lines  # each stands until its successor is measured
         for subject in subjects:
             console.print(f"{subject.name} ...", markup=False)
-            sheet = sheet.with_line(measuring.line(subject))
+            sheet = sheet.with_line(
+                measuring.line(subject), [line for line in former if line.name == subject.name]
+            )
             beside = write(sheet, out)
         console.print(f"Written: {out}, {beside}", markup=False)
 

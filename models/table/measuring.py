@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from msgspec import UNSET, UnsetType
+
 from models.errors import MakeError
 from models.layout import encode
 from models.quality import Official, ask, quality_of, read_official, record_look, stated_official
@@ -32,7 +34,7 @@ class Measuring:
 
     def __init__(self, data: Path, work: Path) -> None:
         self._data, self._work = data, work
-        self._said: dict[tuple[Path, str], Answered] = {}
+        self._said: dict[tuple[Path, str, float | UnsetType], Answered] = {}
 
     def line(self, subject: Subject) -> Line:
         """All that can be found out; MakeError where the data set is not there."""
@@ -55,7 +57,7 @@ class Measuring:
             return seen
         _looked(subject.trained, official, seen.int8, "the int8 bundle")
         if seen.fp32 is None:
-            return replace(seen, fp32=self._in_torch(subject.trained, official))
+            return replace(seen, fp32=self._in_torch(subject.trained, official, bundle.manifest.brevity))
         _looked(subject.trained, official, seen.fp32, "the float graph")
         return seen
 
@@ -72,15 +74,18 @@ class Measuring:
             trained = load_trained(self._work / subject.teacher / "finetune")
         except MakeError:
             return None
-        return self._in_torch(trained, official) if trained.record.made <= subject.made else None
+        if trained.record.made > subject.made:
+            return None
+        brevity = subject.bundle.manifest.brevity if subject.bundle else UNSET
+        return self._in_torch(trained, official, brevity)
 
-    def _in_torch(self, trained: Trained, official: Official) -> Answered:
-        """The answers of a network that has no graph."""
+    def _in_torch(self, trained: Trained, official: Official, brevity: float | UnsetType = UNSET) -> Answered:
+        """The answers of a network that has no graph; a reader's with `brevity`."""
         from models.teachers import answers_of  # noqa: PLC0415 - needs torch
 
-        key = trained.folder, official.name
+        key = trained.folder, official.name, brevity
         if key not in self._said:
-            self._said[key] = answers_of(trained, official.rows)
+            self._said[key] = answers_of(trained, official.rows, brevity)
             _looked(trained, official, self._said[key], "the network in torch")
         return self._said[key]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -98,12 +98,12 @@ class Sheet(Struct, frozen=True, kw_only=True):
         """The day and the commit at which its own lines were measured."""
         return f"{self.made.partition('T')[0]}, {self.commit[:7] or 'unknown'}"
 
-    def with_line(self, line: Line) -> Sheet:
-        """With one more line, measured now, in the place of others of its name or of the same bundle."""
+    def with_line(self, line: Line, instead: Sequence[Line] = ()) -> Sheet:
+        """With one more line, measured now, `instead` of some, or of another that has the same bundle."""
         others = (
             each
             for each in self.lines
-            if each.name != line.name and (not line.version or each.version != line.version)
+            if each not in instead and (not line.version or each.version != line.version)
         )
         return msgspec.structs.replace(
             self, lines=(*others, msgspec.structs.replace(line, measured=self.when))

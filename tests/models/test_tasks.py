@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from models.data.labelled import PAIRED
+from models.data.questions import QUESTIONS
 from models.data.rows import without_repeats
 from models.errors import MakeError
 from models.infer import load_network, logits_of
@@ -19,7 +20,7 @@ from models.job import Job
 from models.make import make
 from models.precision import has_bfloat16
 from models.recipe import read_recipe
-from models.teachers import said_of_windows
+from models.teachers import answers_of, said_of_windows
 from models.workspace import load_trained
 from server.inference.bundle import load_bundle
 from server.inference.predictor import Predictor
@@ -167,3 +168,14 @@ def test_what_is_kept_of_a_reader_is_what_it_says_of_each_window(made, tmp_path)
         assert [own.shape for own in said] == [(7, 2), (9, 2), (6, 2)]
         for one, other in zip(said, want, strict=True):
             np.testing.assert_allclose(one, other, atol=0.05 if has_bfloat16() else 1e-4)
+
+
+def test_a_network_without_a_bundle_is_as_brief_as_it_is_told(made):
+    trained = load_trained(made("qa") / "finetune")
+    rows, _ = QUESTIONS.read(made("qa").parent.parent / "data", "cmrc2018", "dev")
+
+    def characters(*brevity):
+        found = [answer.answers[0] for answer in answers_of(trained, rows, *brevity)]
+        return sum(each.end - each.start for each in found)
+
+    assert characters() == characters(0.0) > characters(3.0) >= len(rows)
