@@ -176,7 +176,7 @@ def test_another_task_or_network_begins_a_new_one(packed, tmp_path, change):
 def test_a_set_that_it_has_learnt_is_not_cut_by_another_seed(packed, tmp_path):
     with pytest.raises(MakeError, match="held out by the seed 3; the recipe, with the seed 4"):
         further(packed, tmp_path, ("seed = 3", "seed = 4"))
-    with pytest.raises(MakeError, match=r"learns 200: .* `validation` no larger"):
+    with pytest.raises(MakeError, match=r"learns 200 and holds out 40: .* `validation` no larger"):
         further(packed, tmp_path, ("validation = 20", "validation = 40"))
     further(packed, tmp_path, ("validation = 20", "validation = 10"))
     further(packed, tmp_path / "few", ("validation = 20", "validation = 20\nlimit = 30"))
