@@ -14,6 +14,7 @@ from rich.console import Console
 pytest.importorskip("torch")
 
 from models.data.rows import Labelled
+from models.data.texts import read_texts
 from models.data.twins import twin_pairs
 from models.errors import MakeError
 from models.job import Job
@@ -160,6 +161,25 @@ def test_a_recipe_without_bounds_goes_by_the_rule_alone(job, place):
     rows = made_rows(Job(plain, "", "", place / "data", place / "work", QUIET), split, start)
     texts = free_texts(job, "afqmc", split.validation)
     assert rows == twin_pairs(texts, words_of(start.tokenizer()), section.labels, 60, job.recipe.seed)
+
+
+def questions_of(rows):
+    return {part for row in rows for part in (row.asked.first, row.asked.second)}
+
+
+def test_free_texts_leave_out_what_is_held_out_or_officially_measured_on(job, tmp_path):
+    """Both questions of a pair: one alone would show what validation asks."""
+    folder = rows_kit.write_pairs(tmp_path / "data") / "afqmc"
+    measured = (folder / "dev.txt").read_text("utf-8").split("\t")[1]
+    with (folder / "train.txt").open("a", encoding="utf-8") as file:
+        file.write(f"另一个问题\t{measured}\t0\n")
+    other = Job(job.recipe, "", "", tmp_path / "data", tmp_path / "work", QUIET)
+    split = split_of(other)
+    texts = set(free_texts(other, "afqmc", split.validation))
+    left_out = set(read_texts(other.data, "afqmc")) - texts
+    assert measured in left_out
+    assert left_out == questions_of(split.validation) | {measured}
+    assert texts <= questions_of(split.train)
 
 
 def test_practised_rows_are_learnt_in_finetune(job, place):
