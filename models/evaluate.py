@@ -7,10 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from models.base import open_base
 from models.confusion import draw
 from models.costcurve import measure_cost, standard_widths
-from models.errors import MakeError
 from models.graphs import rounded
 from models.job import Job
 from models.layout import layout_of, tags_of
@@ -20,7 +18,7 @@ from models.table.agreement import agreement
 from models.tasks import TASKS
 from models.tasks.figures import Confusion
 from models.teachers import answers_of, teacher_of
-from models.vocabulary import share_differing, share_unknown, tokenizer_of
+from models.vocabulary import share_unknown
 from models.workspace import INT8_FILE, Record, Trained, fresh_folder, load_trained
 from server.inference.bundle import TOKENIZER_FILE, load_bundle
 from server.inference.manifest import SCHEMA, Graph, Lineage, Manifest, Quality, Terms
@@ -43,7 +41,7 @@ def run(job: Job) -> None:
         answers = ask(predictor, rows)
         quality = _with_published(job, quality_of(official, answers, job.recipe.seed), official.name)
         quality = _with_teacher(job, official, answers, quality)
-        quality = _with_note(quality, _cut(job, trained, [row.asked for row in rows]))
+        quality = _with_note(quality, _unknown(job, trained, [row.asked for row in rows]))
         seal(folder / "bundle", msgspec.structs.replace(manifest, quality=quality))
         _write_confusion(folder, task.confusion(rows, answers, list(job.recipe.labels)), manifest.title)
     record_look(trained, official, quality, "evaluation of the int8 bundle")
@@ -84,19 +82,12 @@ def _with_note(quality: tuple[Quality, ...], note: str) -> tuple[Quality, ...]:
     return msgspec.structs.replace(first, notes=f"{first.notes} {note}"), *rest
 
 
-def _cut(job: Job, trained: Trained, asked: Sequence[Text]) -> str:
-    """How far the smaller vocabulary changes the texts, in a sentence."""
+def _unknown(job: Job, trained: Trained, asked: Sequence[Text]) -> str:
+    """What the vocabulary does not know of the texts, in a sentence."""
     texts = [text for each in asked for text in (each.first, each.second) if text is not None]
-    if job.recipe.vocabulary.tokens == "characters":
-        share = share_unknown(trained.tokenizer(), texts, trained.config.unknown)
-        return f"Tokens are single characters; {100 * share:.2f} % of them are unknown."
-    try:
-        pieces = open_base(job.recipe.base).pieces
-    except MakeError:
-        return "The base is not here any more: how its whole vocabulary would cut the texts is not known."
-    whole = tokenizer_of(pieces, range(len(pieces.texts)))
-    share = share_differing(whole, trained.tokenizer(), texts)
-    return f"{100 * share:.1f} % of the texts are cut otherwise than by the base's whole vocabulary."
+    share = share_unknown(trained.tokenizer(), texts, trained.config.unknown)
+    kind = "single characters" if job.recipe.vocabulary.tokens == "characters" else "pieces of words"
+    return f"Tokens are {kind}; {100 * share:.2f} % of them are unknown."
 
 
 def _draft(job: Job, trained: Trained, folder: Path) -> Manifest:

@@ -112,19 +112,7 @@ def is_chinese(character: str) -> bool:
     return unicodedata.name(character, "").startswith("CJK UNIFIED")
 
 
-def share_differing(one: Tokenizer, other: Tokenizer, texts: Sequence[str]) -> float:
-    """Share of `texts` (0..1) that the two cut differently; an unknown differs from any piece."""
-    first, second = _pieces_of(one, texts), _pieces_of(other, texts)
-    return sum(a != b for a, b in zip(first, second, strict=True)) / len(texts)
-
-
 def share_unknown(tokenizer: Tokenizer, texts: Sequence[str], unknown: int) -> float:
     """Share (0..1) of the tokens of `texts` that are unknown."""
     counts = count_pieces(tokenizer, texts)
     return counts[unknown] / max(counts.total(), 1)
-
-
-def _pieces_of(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[str | None]]:
-    """Pieces by name: an encoding's own `tokens` show an unknown's text in the place of `<unk>`."""
-    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-    return [[tokenizer.id_to_token(i) for i in encoding.ids] for encoding in encodings]

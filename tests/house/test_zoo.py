@@ -11,6 +11,10 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in ROOT.glob(f"models/zoo/*/{MANIFEST_FILE}"))
 
 
+def test_five_ship():
+    assert [folder.name for folder in FOLDERS] == ["answers", "entities", "sentiment", "similarity", "topic"]
+
+
 @pytest.fixture(params=FOLDERS, ids=lambda folder: folder.name)
 def folder(request):
     return request.param

@@ -12,7 +12,6 @@ from models.vocabulary import (
     count_pieces,
     cut,
     cut_to_characters,
-    share_differing,
     share_unknown,
     tokenizer_of,
 )
@@ -71,12 +70,6 @@ def test_the_size_is_what_was_asked(size):
     everything = [text for text, _ in TABLE[4:]]
     vocabulary = small(size, rare=99, texts=everything)
     assert len(vocabulary.kept) == size == vocabulary.tokenizer.get_vocab_size()
-
-
-def test_the_share_that_differs_counts_texts():
-    vocabulary = small(len(TABLE), rare=99, texts=["今天的股票" * 3, "我们"])
-    assert share_differing(WHOLE, WHOLE, TEXTS) == 0
-    assert share_differing(WHOLE, vocabulary.tokenizer, ["今天的股票", "我们", "足球", "很好"]) == 0.5
 
 
 def test_characters_alone_are_kept_as_asked_and_begin_no_word():
