@@ -47,8 +47,21 @@ class Made:
         """Of all stages that trained; None where one is not finished."""
         if self.trained is None:
             return None
-        records = [load_trained(self.folder / stage).record for stage in self.recipe.trainings]
-        return sum(epoch.seconds for record in records for epoch in record.epochs) / 60
+        return sum(self._trained_for(stage) for stage in self.recipe.trainings) / 60
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Wall time of each finished stage; a resumed training took what its epochs did, at the least."""
+        found = {}
+        for stage in self.stages:
+            stamp = read_stamp(self.folder / stage)
+            found[stage] = max(stamp.seconds if stamp else 0.0, self._trained_for(stage))
+        return found
+
+    def _trained_for(self, stage: str) -> float:
+        if stage not in self.recipe.trainings:
+            return 0.0
+        return sum(epoch.seconds for epoch in load_trained(self.folder / stage).record.epochs)
 
     @property
     def manifest(self) -> Manifest | None:
@@ -92,6 +105,9 @@ def show(name: str, work: Path, console: Console) -> None:
         numbers = (f"{epoch.loss:.4f}", f"{epoch.validation:.4f}", f"{epoch.seconds:.0f}", str(epoch.tokens))
         table.add_row(str(epoch.number), *numbers)
     console.print(table)
+    took = made.seconds
+    console.print(f"seconds: {', '.join(f'{stage} {each:.0f}' for stage, each in took.items())}")
+    console.print(f"in all {sum(took.values()) / 60:.1f} minutes")
     for look in record.looks:
         console.print(f"look at {look.split}, {look.when}: {look.why}")
     for line in _figures(made).items():

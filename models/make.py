@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
 
+import msgspec
 from rich.console import Console
 
 from models import (
@@ -81,8 +83,9 @@ def _make_stage(job: Job, name: str) -> None:
         return
     there = job.folder(name).exists()
     job.console.print(f"{name}: begins anew, what is there is out of date" if there else f"{name}: begins")
+    begun = monotonic()
     STAGES[name](job)
-    write_stamp(job.folder(name), stamp)
+    write_stamp(job.folder(name), msgspec.structs.replace(stamp, seconds=monotonic() - begun))
     for left in job.folder("checkpoints").glob(f"{name}-*"):  # a run that has ended has no use for it
         shutil.rmtree(left)
 

@@ -27,12 +27,14 @@ class Stamp(Struct, frozen=True, kw_only=True):
     """`settings` and `inputs` are digests: of the recipe so far, and of the stage's files and teachers.
 
     `made` tells this result from others of the same settings, `after` is that of the stage before.
+    `seconds` of wall time are of the making that ended it: where that went on from a checkpoint, of the rest.
     """
 
     settings: str
     inputs: str
     after: str
     made: str
+    seconds: float = 0.0
 
 
 def settings_of(recipe: Recipe, stage: str) -> str:
@@ -67,7 +69,7 @@ def holds(job: Job, stage: str, fresh: Stamp) -> bool:
     stamp = read_stamp(job.folder(stage))
     if stamp is None:
         return _left_by_former_version(job.folder(stage), job.recipe_sha256)
-    return msgspec.structs.replace(fresh, made=stamp.made) == stamp
+    return msgspec.structs.replace(fresh, made=stamp.made, seconds=stamp.seconds) == stamp
 
 
 def write_stamp(folder: Path, stamp: Stamp) -> None:

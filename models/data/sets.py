@@ -151,13 +151,13 @@ SETS: Mapping[str, DataSet] = {
                     "train.tsv": "67b9fe630b8b2a7f8dbbab16dcfd9934ab56a3964a69244f32e7510a6fd5add9"
                 },
                 "written_reviews": {
-                    "train.tsv": "8de1c5f8fea4e18d468ae37749f2515ae4231148e2f451cab5c05a28bd462859"
+                    "train.tsv": "f3150dc327fa82b98c7bc6905917aa2d03b987cc2e1034ece30f67cb61d953e6"
                 },
                 "written_questions": {
                     "train.txt": "b843321ffcb841d85310ac8f5434e393a60ad99efb72525fc473eb90e46a7a3b"
                 },
                 "written_names": {
-                    "train.txt": "648e7029a4f45167b5634487d25e8c9bcaab88c62b9294be8ac86af7f95f1529"
+                    "train.txt": "74c21a78c9e9ad237e82e4fce2da27f32d64e539445e1bd61ea6e36556916db2"
                 },
             }.items()
         ),

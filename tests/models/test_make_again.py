@@ -82,7 +82,7 @@ def test_figures_are_found_again_without_the_base(place):
     (place / "tiny.toml").write_text(text, "utf-8")
     made(place)
     shutil.rmtree(bundle)
-    assert "The base is not here any more" in made(place, first="evaluate")
+    assert "evaluate: begins anew" in made(place, first="evaluate")
 
 
 def test_a_bundle_larger_than_those_that_ship_is_packed_with_a_note(place, monkeypatch):
