@@ -13,6 +13,8 @@ from models.errors import MakeError
 
 REVIEWS = {"1": "positive", "0": "negative"}
 PAIRS = {"1": "same", "0": "different"}
+INFERENCE = {name: name for name in ("entailment", "neutral", "contradiction")}
+UNDECIDED = "-"
 
 
 def checked(path: Path, number: int, value: object, what: str) -> str:
@@ -67,6 +69,17 @@ def _afqmc(path: Path) -> Iterator[Labelled]:
         yield Labelled(first, _named(path, number, parts[2], PAIRS), second)
 
 
+def _ocnli(path: Path) -> Iterator[Labelled]:
+    """Premise and hypothesis; those on which no three of the five who were asked agreed are left out."""
+    for number, row in json_rows(path):
+        premise, hypothesis, label = (
+            checked(path, number, row.get(field), f'"{field}"')
+            for field in ("sentence1", "sentence2", "label")
+        )
+        if label != UNDECIDED:
+            yield Labelled(premise, _named(path, number, label, INFERENCE), hypothesis)
+
+
 def _jsonl(path: Path) -> Iterator[Labelled]:
     for number, row in json_rows(path):
         yield Labelled(
@@ -101,6 +114,7 @@ PAIRED = Library(
     "two texts and a label",
     {
         "afqmc": (_afqmc, {"train": "train.txt", "dev": "dev.txt"}),
+        "ocnli": (_ocnli, {"train": "train.50k.json", "dev": "dev.json"}),
         "written_pairs": (grouped_pairs, {"train": "train.tsv"}),
     },
     {".jsonl": _pair_jsonl},

@@ -158,6 +158,11 @@ def test_sentiment_traps():
 def test_pairs_entities_and_answers_have_their_traps_too():
     pairs, _ = PAIRED.read(REAL, "afqmc", "dev")
     assert majority_share(pairs) == pytest.approx(0.690, abs=0.001)
+    inferred, _ = PAIRED.read(REAL, "ocnli", "dev")
+    assert (len(inferred), {row.label for row in inferred}) == (
+        2950,
+        {"entailment", "neutral", "contradiction"},
+    )
     tagged, _ = TAGGED.read(REAL, "cluener2020", "train")
     assert (len(tagged), sum(len(row.mentions) for row in tagged)) == (10748, 23971)
     questions, _ = QUESTIONS.read(REAL, "cmrc2018", "train")

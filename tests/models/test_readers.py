@@ -168,6 +168,7 @@ def test_broken_questions_are_named(tmp_path, content, why):
     [
         (PAIRED, "afqmc", "train.txt", ["甲\t乙\t0", "甲\t乙"], "line 2: 2 columns"),
         (PAIRED, "afqmc", "train.txt", ["甲\t乙\t2"], 'line 1: the label "2" is none of'),
+        (PAIRED, "ocnli", "dev.json", ['{"sentence1": "甲", "label": "-"}'], 'line 1: the "sentence2"'),
         (LABELLED, "chnsenticorp", "train.tsv", ["label\ttext_a", "2\t好"], 'line 2: the label "2"'),
         (LABELLED, "online_shopping", "online_shopping_10_cats.csv", ["书,1,好"], "line 1: the header"),
         (
@@ -181,8 +182,17 @@ def test_broken_questions_are_named(tmp_path, content, why):
 )
 def test_a_broken_line_of_a_known_set_is_named(tmp_path, library, name, file, lines, why):
     write(tmp_path, name, file, *lines)
+    split = next(split for split, each in library.known[name][1].items() if each == file)
     with pytest.raises(MakeError, match=why):
-        library.read(tmp_path, name, "train")
+        library.read(tmp_path, name, split)
+
+
+def test_pairs_that_nobody_could_decide_are_left_out(tmp_path):
+    pair = {"sentence1": "他走了", "sentence2": "他还在"}
+    rows = (json.dumps({**pair, "label": label}) for label in ("-", "neutral"))
+    write(tmp_path, "ocnli", "train.50k.json", *rows)
+    read, _ = PAIRED.read(tmp_path, "ocnli", "train")
+    assert [(row.text, row.second, row.label) for row in read] == [("他走了", "他还在", "neutral")]
 
 
 def test_reviews_that_differ_in_punctuation_or_are_cut_short_open_alike():
