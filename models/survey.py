@@ -104,8 +104,10 @@ def survey(data: Path, name: str, console: Console) -> None:
     if known:
         console.print(f"{name}: {known.source}; terms: {known.terms}")
     if task is None:
-        lengths = [len(text) for text in read_texts(data, name)]
-        console.print(f"{len(lengths)} raw texts, characters {_lengths(lengths)}")
+        texts = list(read_texts(data, name))
+        repeats = len(texts) - len(set(texts))
+        lengths = _lengths([len(text) for text in texts])
+        console.print(f"{len(texts)} raw texts, {repeats} of them repeats, characters {lengths}")
         _print_files(text_files(data, name), console)
         return
     parts = parts_of(data, name, task)

@@ -38,6 +38,7 @@ def test_a_split_without_a_label_has_no_shares(tmp_path):
 def test_the_files_of_raw_texts_are_digested_too(tmp_path):
     digests = [write(tmp_path, "c3", f"{part}-train.json", ["好"]) for part in "dm"]
     said = said_of(tmp_path, "c3")
+    assert "2 raw texts, 1 of them repeats" in said
     for part, digest in zip("dm", digests, strict=True):
         assert f"\nc3/{part}-train.json: NOT as published, SHA-256 {digest}\n" in said
 
