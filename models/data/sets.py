@@ -157,7 +157,7 @@ SETS: Mapping[str, DataSet] = {
                     "train.txt": "b843321ffcb841d85310ac8f5434e393a60ad99efb72525fc473eb90e46a7a3b"
                 },
                 "written_names": {
-                    "train.txt": "74c21a78c9e9ad237e82e4fce2da27f32d64e539445e1bd61ea6e36556916db2"
+                    "train.txt": "95fd320a9ee97e8342f22f6b502f36f8ac6850b43616a15967898cccb9872385"
                 },
             }.items()
         ),
