@@ -19,7 +19,7 @@ import msgspec
 import torch
 from msgspec import UNSET
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -151,17 +151,18 @@ class Run:
         self.at.loss_sum += loss.item()
 
     def _note(self, plan: Sequence[Sequence[int]]) -> str:
-        tokens = sum(self.lengths) * self.at.step / len(plan)
-        return (
-            f"loss {self.at.loss_sum / self.at.step:.4f}  {tokens / max(self.at.seconds, 1e-9):.0f} tokens/s"
-        )
+        """Mean loss of this epoch, tokens a second, and what is left of the whole run by its pace."""
+        seconds = max(self.at.seconds, 1e-9)
+        rate = sum(self.lengths) * self.at.step / len(plan) / seconds
+        left = (self.total - self.at.done) * seconds / self.at.step / 60
+        loss = self.at.loss_sum / self.at.step
+        return f"loss {loss:.4f}, {rate:.0f} tokens/s, {left:.0f} min left at most"
 
     def _log(self, plan: Sequence[Sequence[int]]) -> None:
         """A line for those who have no terminal to watch the bar on."""
         if not self.console.is_terminal:
-            left = (self.total - self.at.done) * self.at.seconds / self.at.step / 60
             where = f"epoch {self.at.epoch + 1}, step {self.at.step} of {len(plan)}"
-            self.console.print(f"{where}: {self._note(plan)}, {left:.0f} min left at most")
+            self.console.print(f"{where}: {self._note(plan)}")
 
     def _finish_epoch(self, plan: Sequence[Sequence[int]]) -> None:
         network = self.learner.network if self.average is None else self.average.module
@@ -241,6 +242,5 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
     )
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

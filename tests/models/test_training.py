@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import msgspec
@@ -123,6 +124,24 @@ def test_a_loss_that_is_no_number_ends_the_run_in_a_sentence(tmp_path):
     learner.x[7] = torch.nan
     with pytest.raises(MakeError, match="In epoch 1 the loss became nan: a lower `rate` may help"):
         run_of(learner, tmp_path / "lost").train()
+
+
+def test_who_has_no_terminal_is_told_of_loss_pace_and_what_is_left(tmp_path):
+    run = run_of(Toy(), tmp_path / "told", checkpoint_seconds=0.0)
+    run.console = Console(file=io.StringIO(), width=120)
+    run.at.seconds = 3600.0  # an hour gone before the first step, so that the pace can be told
+    run.train()
+    lines = run.console.file.getvalue().splitlines()
+    steps = len(batches(Toy().lengths(), 40, 7))
+    found = re.fullmatch(
+        rf"epoch 1, step 1 of {steps}: loss (\S+), (\d+) tokens/s, (\d+) min left at most", lines[0]
+    )
+    assert 0 < float(found[1]) < 2
+    assert int(found[2]) == 0
+    assert int(found[3]) == pytest.approx(60 * (3 * steps - 1), abs=1)
+    last = next(line for line in reversed(lines) if "step" in line)
+    assert last.startswith(f"epoch 3, step {steps} of {steps}")
+    assert last.endswith(", 0 min left at most")
 
 
 @pytest.mark.parametrize("stop_at", [3, 11])
