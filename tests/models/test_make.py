@@ -188,10 +188,9 @@ def test_what_was_made_is_listed_shown_and_set_side_by_side(place, made):
     assert "finished: base, finetune, export, quantise, evaluate, pack" in shown.stdout
     assert "look at tnews/dev.json" in shown.stdout
     took = re.search(r"seconds: (.*)\nin all (.*) minutes", shown.stdout)
-    stages = dict(each.rsplit(" ", 1) for each in took[1].split(", "))
-    assert list(stages) == ["base", "finetune", "export", "quantise", "evaluate", "pack"]
-    assert float(stages["finetune"]) >= 1, "what a stage took is not what its neighbour did"
-    assert float(took[2]) * 60 == pytest.approx(sum(map(float, stages.values())), abs=8)
+    seconds = [float(each.rsplit(" ", 1)[1]) for each in took[1].split(", ")]
+    assert (len(seconds), seconds[1] >= 1) == (6, True), "what a stage took is not what its neighbour did"
+    assert float(took[2]) * 60 == pytest.approx(sum(seconds), abs=8)
     compared = command(place, "compare", tiny, "topic-student")
     assert "accuracy, tnews dev" in compared.stdout
     assert "Traceback" not in listed.stderr + shown.stderr + compared.stderr
