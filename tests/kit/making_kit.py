@@ -145,6 +145,15 @@ def write_recipe(folder: Path, base: Path, epochs: int = 9) -> Path:
     return path
 
 
+TRAINING = """
+epochs = 2
+tokens_a_batch = 256
+rate = 3e-3
+head_rate = 1e-2
+bfloat16 = false
+"""
+"""How a stage of a tiny recipe trains."""
+
 REHEARSE = """[rehearse]
 questions = {{ c3 = 100 }}
 [rehearse.training]

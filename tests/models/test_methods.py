@@ -24,13 +24,6 @@ from models.theseus import Ship  # noqa: E402
 from models.workspace import load_trained  # noqa: E402
 from tests.kit import making_kit as kit  # noqa: E402
 
-TRAINING = """
-epochs = 2
-tokens_a_batch = 256
-rate = 3e-3
-head_rate = 1e-2
-bfloat16 = false
-"""
 PRETRAIN = f"""
 [pretrain]
 texts = {{ tnews = 1000, zhihu_titles = 1000 }}
@@ -39,7 +32,7 @@ masked = 0.5
 layers = [0, 2]
 hidden = 1.0
 attention = 0.1
-[pretrain.training]{TRAINING}
+[pretrain.training]{kit.TRAINING}
 """
 IMITATE = f"""
 [imitate]
@@ -51,18 +44,18 @@ layers = [0, 2]
 embedding = 1.0
 hidden = 1.0
 attention = 1.0
-[imitate.training]{TRAINING}
+[imitate.training]{kit.TRAINING}
 """
 DISTIL = f"""
 [distil]
 teacher = "grown"
 hard = 0.0
-[distil.training]{TRAINING}
+[distil.training]{kit.TRAINING}
 """
 THESEUS = f"""
 [theseus]
 teacher = "grown"
-[theseus.training]{TRAINING}
+[theseus.training]{kit.TRAINING}
 """
 
 
@@ -197,7 +190,7 @@ def test_what_a_method_cannot_do_is_said_before_anything_is_trained(place):
     cases = {
         "imitates 1 layers with a network of 2": _student(place, "no", fewer),
         "nothing to learn": _student(
-            place, "no", PRETRAIN[: PRETRAIN.index("masked")] + "[pretrain.training]" + TRAINING
+            place, "no", PRETRAIN[: PRETRAIN.index("masked")] + "[pretrain.training]" + kit.TRAINING
         ),
         "the generator would learn nothing": _student(
             place, "no", PRETRAIN.replace("masked = 0.5", "replaced = 1.0")
@@ -206,7 +199,7 @@ def test_what_a_method_cannot_do_is_said_before_anything_is_trained(place):
         "holds no trained network": _student(place, "no", IMITATE.replace('"grown"', '"nobody"')),
         "a multiple of its": _student(place, "no", THESEUS),
         "for the task classify nothing can be made": _student(
-            place, "no", "[rehearse]\nquestions = { tnews = 9 }\n[rehearse.training]" + TRAINING
+            place, "no", "[rehearse]\nquestions = { tnews = 9 }\n[rehearse.training]" + kit.TRAINING
         ),
     }
     for sentence, text in cases.items():

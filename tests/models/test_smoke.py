@@ -17,37 +17,30 @@ from tests.kit import rows_kit
 
 ROOT = Path(__file__).parents[2]
 TWO_MINUTES = 120
-TRAINING = """
-epochs = 2
-tokens_a_batch = 256
-rate = 2e-3
-head_rate = 1e-2
-bfloat16 = false
-"""
 STAGES = f"""
 [pretrain]
 texts = {{ afqmc = 2000, more = 2000 }}
 rows = true
 masked = 1.0
-[pretrain.training]{TRAINING}
+[pretrain.training]{kit.TRAINING}
 [rehearse]
 questions = {{ afqmc = 60 }}
 labels = ["different", "same"]
 judged = [0.5, 0.5]
-[rehearse.training]{TRAINING}
+[rehearse.training]{kit.TRAINING}
 [imitate]
 teacher = "teacher"
 [imitate.imitate]
 layers = [0, 1]
 hidden = 1.0
-[imitate.training]{TRAINING}
+[imitate.training]{kit.TRAINING}
 [distil]
 teacher = "teacher"
-[distil.training]{TRAINING.replace("epochs = 2", "epochs = 9")}
+[distil.training]{kit.TRAINING.replace("epochs = 2", "epochs = 9")}
 [prune]
 heads = 2
 ffn = 16
-[prune.training]{TRAINING}
+[prune.training]{kit.TRAINING}
 [calibrate]
 """
 
