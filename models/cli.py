@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from models.bert_base import bert_base
-from models.check import check
+from models.checking.command import check
 from models.own.command import pack
 from models.table.command import table
 from models.terminal import one_sentence

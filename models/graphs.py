@@ -42,7 +42,7 @@ def export(job: Job) -> None:
     """The float graph, equal to torch within TOLERANCE on train texts."""
     trained = load_trained(job.trained)
     graph = float_model(trained.config.shape, trained.weights())
-    ids = _train_ids(job, trained, CHECKED_TEXTS)
+    ids = train_ids(job, trained, CHECKED_TEXTS)
     with fresh_folder(job.folder("export")) as folder:
         path = _saved(graph, folder / FLOAT_FILE)
         there = logits_of(load_network(trained), ids, trained.config.pad)
@@ -56,7 +56,7 @@ def export(job: Job) -> None:
 def quantise(job: Job) -> None:
     """The int8 graph, calibrated on train texts; refused where it loses more of the score than the gate."""
     trained = load_trained(job.trained)
-    ids = _train_ids(job, trained, job.recipe.quantise.texts)
+    ids = train_ids(job, trained, job.recipe.quantise.texts)
     graph, sites = quantized(
         trained.config.shape, trained.weights(), [np.array(row, np.int64) for row in ids]
     )
@@ -96,7 +96,8 @@ def _example(ids: Sequence[int]) -> Example:
     return Example(np.asarray(ids, np.int64), None, Window(0, len(ids) - 2, 1))
 
 
-def _train_ids(job: Job, trained: Trained, count: int) -> list[list[int]]:
+def train_ids(job: Job, trained: Trained, count: int) -> list[list[int]]:
+    """Ids of the first windows of `count` train texts, taken evenly."""
     rows = split_of(job).train
     step = max(1, len(rows) // count)
     texts = [row.asked for row in rows[::step][:count]]

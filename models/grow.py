@@ -15,17 +15,24 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
+from models.errors import MakeError
+from models.graphs import CHECKED_TEXTS, train_ids
+from models.infer import load_network, logits_of, network_of
 from models.job import Job
+from models.network import Encoder
 from models.shape import Shape
 from models.workspace import Trained, Weights, load_trained, save_trained
 
 Floats = NDArray[np.float32]
+TOLERANCE = 1e-3  # between the narrow and the wide network, in logits
 
 
 def run(job: Job) -> Trained:
-    """Widen the trained network; its record goes with it."""
+    """Widen the trained network, whose record goes with it; MakeError where its logits are others then."""
     trained, times = load_trained(job.before("grow")), job.grow.times
     shape = widened_shape(trained.config.shape, times)
+    weights = widened(trained.config.shape, trained.weights(), times)
+    _check_same(job, trained, network_of(shape, weights))
     record = msgspec.structs.replace(
         trained.record,
         stage="grow",
@@ -34,8 +41,16 @@ def run(job: Job) -> Trained:
         notes={**trained.record.notes, "widened": times, "parameters": shape.parameters},
     )
     config = msgspec.structs.replace(trained.config, shape=shape)
-    weights = widened(trained.config.shape, trained.weights(), times)
     return save_trained(job.folder("grow"), config, record, weights, trained.tokenizer())
+
+
+def _check_same(job: Job, trained: Trained, wide: Encoder) -> None:
+    ids = train_ids(job, trained, CHECKED_TEXTS)
+    here, there = (logits_of(network, ids, trained.config.pad) for network in (load_network(trained), wide))
+    apart = max(float(np.abs(a - b).max()) for a, b in zip(here, there, strict=True))
+    if apart > TOLERANCE:
+        raise MakeError(f"The wide network is {apart:.2g} off the narrow; at most {TOLERANCE} is taken.")
+    job.console.print(f"grow: logits within {apart:.1e} of the narrow network")
 
 
 def widened_shape(shape: Shape, times: int) -> Shape:

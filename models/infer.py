@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.network import Encoder
-from models.workspace import Trained
+from models.shape import Shape
+from models.workspace import Trained, Weights
 
 
 def load_network(trained: Trained, dropout: float = 0.0) -> Encoder:
     """The network of a stage in torch."""
-    network = Encoder(trained.config.shape, dropout)
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in trained.weights().items()})
+    return network_of(trained.config.shape, trained.weights(), dropout)
+
+
+def network_of(shape: Shape, weights: Weights, dropout: float = 0.0) -> Encoder:
+    """A network in torch with its weights."""
+    network = Encoder(shape, dropout)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return network
 
 

@@ -21,6 +21,7 @@ WHOLE: dict[str, Callable[[], str]] = {
 }
 BLOCKS: dict[str, Callable[[], str]] = {
     "bundle": pages.bundle,
+    "everyday": lambda: results.everyday(ROOT),
     "errors": pages.errors,
     "metrics": pages.metrics,
     "quality": lambda: results.quality(ROOT),

@@ -9,6 +9,8 @@ import msgspec
 
 from docs.generate.pages import table
 from loadtest import results, summary
+from models.checking.sheet import Figure, Sheet
+from models.data.sets import SETS
 from server.inference.manifest import MANIFEST_FILE, Manifest, Quality
 
 SPEED = {
@@ -151,14 +153,42 @@ def quality(root: Path) -> str:
 
 def one_score(score: Quality) -> list[str]:
     """Metric, test set, value, interval, baseline and what others published."""
-    interval = "" if score.low is None or score.high is None else f"{score.low:.3f} to {score.high:.3f}"
-    baseline = "" if score.baseline is None else f"{score.baseline:.3f} ({score.baseline_name})"
     published = "" if score.published is None else f"{score.published:.3f} ({score.published_name})"
     return [
         score.metric,
         f"{score.split}, n = {score.n}",
         f"{score.value:.3f}",
-        interval,
-        baseline,
+        _interval(score),
+        _baseline(score),
         published,
     ]
+
+
+def everyday(root: Path) -> str:
+    """What the bundles that ship do with everyday text, as `check` wrote it down; empty without."""
+    path = root / "docs/results/checks.json"
+    if not path.is_file():
+        return ""
+    sheet = msgspec.json.decode(path.read_bytes(), type=Sheet)
+    shipped = {manifest.name: manifest.version for manifest in manifests(root)}
+    rows = [
+        [line.name, figure.metric, *one_figure(figure)]
+        for line in sheet.lines
+        if SETS[line.file.partition("/")[0]].written and shipped.get(line.name) == line.version
+        for figure in line.figures
+    ]
+    return f"{table('model|measured|on|score|95 %|baseline', rows)}\nBy `{sheet.command}`.\n" if rows else ""
+
+
+def one_figure(figure: Figure) -> list[str]:
+    """Test set, value, interval and baseline."""
+    value = "" if figure.found is None else f"{figure.found:.3f}"
+    return [f"{figure.split}, n = {figure.n}", value, _interval(figure), _baseline(figure)]
+
+
+def _interval(score: Quality | Figure) -> str:
+    return "" if score.low is None or score.high is None else f"{score.low:.3f} to {score.high:.3f}"
+
+
+def _baseline(score: Quality | Figure) -> str:
+    return "" if score.baseline is None else f"{score.baseline:.3f} ({score.baseline_name})"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
+from prometheus_client.parser import text_string_to_metric_families
 
 from models.errors import MakeError
 from models.own.examples import FIELDS
@@ -82,6 +83,25 @@ def differences(
     return Difference(together, len(texts), len(found), first)
 
 
+def resident_bytes(address: Address) -> float:
+    """What all processes of the server hold in memory, as it says itself; MakeError if it does not say."""
+    name = "process_resident_memory_bytes"
+    with closing(_connection(address.url)) as connection:
+        try:
+            connection.request(
+                "GET", f"{urlsplit(address.url).path.rstrip('/')}/metrics", headers=_with_key(address)
+            )
+            page = connection.getresponse().read().decode()
+            families = [family for family in text_string_to_metric_families(page) if family.name == name]
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise MakeError(
+                f"{address.url} does not say at /metrics what memory it holds: {error}."
+            ) from error
+    if not families:
+        raise MakeError(f"{address.url} does not say at /metrics what memory it holds.")
+    return float(sum(sample.value for family in families for sample in family.samples))
+
+
 class Remote:
     """A running server that serves a bundle.
 
@@ -93,11 +113,7 @@ class Remote:
         self._url, self._manifest = address.url, manifest
         self._connection = _connection(address.url)
         self._path = f"{urlsplit(address.url).path.rstrip('/')}/v1/{manifest.task}"
-        if not (address.key.isprintable() and address.key == address.key.strip()):
-            raise MakeError("The API key has characters that cannot stand in a header.")
-        self._headers: dict[str, str | bytes] = {**DEADLINE}
-        if address.key:
-            self._headers["X-Api-Key"] = address.key.encode()
+        self._headers = {**DEADLINE, **_with_key(address)}
 
     def ask(self, texts: Sequence[Text]) -> list[Answer]:
         """The server's answer to each text, all in one request; MakeError."""
@@ -141,6 +157,13 @@ class Remote:
             )
         if len(reply.results) != asked:
             raise MakeError(f"{self._url} gave {len(reply.results)} answers to {asked} texts.")
+
+
+def _with_key(address: Address) -> dict[str, str | bytes]:
+    """The header that shows the key, if there is one; MakeError where it cannot stand in a header."""
+    if not (address.key.isprintable() and address.key == address.key.strip()):
+        raise MakeError("The API key has characters that cannot stand in a header.")
+    return {"X-Api-Key": address.key.encode()} if address.key else {}
 
 
 def _connection(url: str) -> http.client.HTTPConnection:

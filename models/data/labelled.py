@@ -105,8 +105,8 @@ LABELLED = Library(
         "chnsenticorp": (_reviews_tsv, {**_TRAIN_DEV, "test": "test.tsv"}),
         "online_shopping": (_online_shopping, {"train": "online_shopping_10_cats.csv"}),
         "book_review": (_reviews_tsv, _TRAIN_DEV),
-        "written_titles": (labelled_titles, {"train": "train.tsv"}),
-        "written_reviews": (short_reviews, {"train": "train.tsv"}),
+        "written_titles": (labelled_titles, {"train": "train.tsv", "test": "test.tsv"}),
+        "written_reviews": (short_reviews, {"train": "train.tsv", "test": "test.tsv"}),
     },
     {".jsonl": _jsonl},
 )
@@ -115,7 +115,7 @@ PAIRED = Library(
     {
         "afqmc": (_afqmc, {"train": "train.txt", "dev": "dev.txt"}),
         "ocnli": (_ocnli, {"train": "train.50k.json", "dev": "dev.json"}),
-        "written_pairs": (grouped_pairs, {"train": "train.tsv"}),
+        "written_pairs": (grouped_pairs, {"train": "train.tsv", "test": "test.tsv"}),
     },
     {".jsonl": _pair_jsonl},
 )

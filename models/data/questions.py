@@ -120,7 +120,7 @@ QUESTIONS = Library(
     {
         "cmrc2018": (_squad, {"train": "train.json", "dev": "dev.json"}),
         "drcd": (_simplified, {"train": "DRCD_dev.json", "dev": "DRCD_dev.json"}),
-        "written_questions": (asked_passages, {"train": "train.txt"}),
+        "written_questions": (asked_passages, {"train": "train.txt", "test": "test.txt"}),
     },
     {".json": _own},
     {"drcd": 2802},  # where an article begins

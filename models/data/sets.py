@@ -145,19 +145,24 @@ SETS: Mapping[str, DataSet] = {
             DataSet(name, "written for qingmo", "Apache-2.0, as qingmo", files, written=True)
             for name, files in {
                 "written_pairs": {
-                    "train.tsv": "6af9a73ce1983e8dc1441592f05aa378e84b8c1882c0885116a70ad0ea8c39d6"
+                    "train.tsv": "6af9a73ce1983e8dc1441592f05aa378e84b8c1882c0885116a70ad0ea8c39d6",
+                    "test.tsv": "5eb2633b32881c60f75827bec7700b7eee4ab5b22434fa59411fddb0954ee99d",
                 },
                 "written_titles": {
-                    "train.tsv": "67b9fe630b8b2a7f8dbbab16dcfd9934ab56a3964a69244f32e7510a6fd5add9"
+                    "train.tsv": "67b9fe630b8b2a7f8dbbab16dcfd9934ab56a3964a69244f32e7510a6fd5add9",
+                    "test.tsv": "50be4cd280fa5cd28b334b4a366c6191a3ece81577c5b3bbc1dee40dd5c9d4aa",
                 },
                 "written_reviews": {
-                    "train.tsv": "f3150dc327fa82b98c7bc6905917aa2d03b987cc2e1034ece30f67cb61d953e6"
+                    "train.tsv": "f3150dc327fa82b98c7bc6905917aa2d03b987cc2e1034ece30f67cb61d953e6",
+                    "test.tsv": "69d372dcd35a400d3da8130db2ba8c6a1219f1250b4eb7cede33b64ccc9dfb62",
                 },
                 "written_questions": {
-                    "train.txt": "b843321ffcb841d85310ac8f5434e393a60ad99efb72525fc473eb90e46a7a3b"
+                    "train.txt": "b843321ffcb841d85310ac8f5434e393a60ad99efb72525fc473eb90e46a7a3b",
+                    "test.txt": "0c111ab97e91d732c4654514232f3146636c2761be7a2947c65e56de2b945c34",
                 },
                 "written_names": {
-                    "train.txt": "95fd320a9ee97e8342f22f6b502f36f8ac6850b43616a15967898cccb9872385"
+                    "train.txt": "95fd320a9ee97e8342f22f6b502f36f8ac6850b43616a15967898cccb9872385",
+                    "test.txt": "fee4e5b1903e18d8245530778e8212444f419d5b620325b8bdf14ed013bb5a4e",
                 },
             }.items()
         ),

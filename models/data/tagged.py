@@ -144,7 +144,7 @@ TAGGED = Library(
     "a text and entities",
     {
         "cluener2020": (_cluener, {"train": "train.json", "dev": "dev.json"}),
-        "written_names": (marked_names, {"train": "train.txt"}),
+        "written_names": (marked_names, {"train": "train.txt", "test": "test.txt"}),
     },
     {".jsonl": _jsonl, ".conll": _conll},
 )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import asdict
 from rich.console import Console
 
 from models.errors import MakeError
@@ -74,21 +71,11 @@ def _subjects(recipes: Sequence[str], bundles: Sequence[Path], work: Path) -> li
 
 def _empty_sheet(recipes: Sequence[str], bundles: Sequence[Path], out: Path, keep: bool) -> Sheet:
     """The machine and the code as they are now; the data's folder is nobody else's business."""
-    from models.costcurve import machine  # noqa: PLC0415 - slow to import
+    from models.sheet import circumstances  # noqa: PLC0415 - slow to import
     from models.table.measuring import TIMED  # noqa: PLC0415
     from models.table.sheet import Sheet  # noqa: PLC0415
-    from models.workspace import commit_here  # noqa: PLC0415
 
     flags = [word for folder in bundles for word in ("--bundle", folder.as_posix())]
     words = ["qingmo-models", "table", *recipes, *flags, "--data", "DIR", "--out", out.as_posix()]
     words += ["--keep"] * keep
-    return Sheet(
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join(words),
-        commit=commit_here(),
-        machine=machine(),
-        cores=os.cpu_count() or 1,
-        load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
-        versions={name: version(name) for name in ("onnxruntime", "numpy", "tokenizers")},
-        timed=TIMED,
-    )
+    return Sheet(**asdict(circumstances(words)), timed=TIMED)

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from models.errors import MakeError
+from models.sheet import Circumstances, markdown_table, write_sheet
 from server.inference.values import Task
 
 SCHEMA = 1
 KIND = "models"
 MARKDOWN = """# Models
 
-Measured last {made}: `{command}` at commit {commit}, on {machine} ({cores} cores, {versions}).
-Load average at the start: {load:.1f}.
+{head}
 
 Scores are on all rows of the named split, asked through the server's own encoder and decoder. Agreement is
 the share of texts on which the int8 answers are the teacher's; the score of a teacher that is not here is the
 one that stands in the bundle. Tokens are those of all windows of a text, special ones included. Milliseconds
 are the median over {timed} of the same texts, each alone on one thread, without tokenising, int8 and fp32 in
-turn. `measured` is the day, and the commit of the code that measured.
+turn. `measured` is the day, and the commit of the code that measured; the commands stand below.
 
 {table}
+
+Measured by:
+
+{commands}
 {notes}"""
 COLUMNS = (
     "model|task|data|teacher|score|n|fp32|int8|teacher's|baseline|published|agreement|parameters, M"
@@ -53,7 +56,8 @@ class Line(Struct, frozen=True, kw_only=True):
 
     `bytes` are the bundle's, `fp32_bytes` the float graph's, or the weights' where there is no graph.
     `agreement` (0..1) is the int8 answers' with the teacher's. `minutes` are of all stages that trained.
-    `version` is the bundle's, `commit` and `made` the network's; `measured` says when and at which commit.
+    `version` is the bundle's, `commit` and `made` the network's; `measured` says when and at which commit,
+    by `command`.
     """
 
     name: str
@@ -75,28 +79,17 @@ class Line(Struct, frozen=True, kw_only=True):
     fp32_ms: float | None = None
     minutes: float | None = None
     measured: str = ""
+    command: str = ""
     notes: tuple[str, ...] = ()
 
 
-class Sheet(Struct, frozen=True, kw_only=True):
-    """All lines, with what it takes to measure them again; `timed` texts were timed at most."""
+class Sheet(Circumstances, frozen=True, kw_only=True):
+    """All lines, with what it takes to measure the last ones again; `timed` texts were timed at most."""
 
     schema: int = SCHEMA
     kind: str = KIND
-    made: str
-    command: str
-    commit: str
-    machine: str
-    cores: int
-    load_average: float
-    versions: Mapping[str, str]
     timed: int
     lines: tuple[Line, ...] = ()
-
-    @property
-    def when(self) -> str:
-        """The day and the commit at which its own lines were measured."""
-        return f"{self.made.partition('T')[0]}, {self.commit[:7] or 'unknown'}"
 
     def with_line(self, line: Line, instead: Sequence[Line] = ()) -> Sheet:
         """With one more line, measured now, `instead` of some, or of another that has the same bundle."""
@@ -105,9 +98,8 @@ class Sheet(Struct, frozen=True, kw_only=True):
             for each in self.lines
             if each not in instead and (not line.version or each.version != line.version)
         )
-        return msgspec.structs.replace(
-            self, lines=(*others, msgspec.structs.replace(line, measured=self.when))
-        )
+        now = msgspec.structs.replace(line, measured=self.when, command=self.command)
+        return msgspec.structs.replace(self, lines=(*others, now))
 
     def with_those_of(self, old: Sheet) -> Sheet:
         """With the lines of an older sheet; MakeError if those were measured on another machine."""
@@ -130,33 +122,27 @@ def read(path: Path) -> Sheet:
 
 def write(sheet: Sheet, path: Path) -> Path:
     """The sheet as JSON, with the Markdown beside it, whose path is given back."""
-    beside = path.with_suffix(".md")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = msgspec.json.format(msgspec.json.encode(sheet), indent=1) + b"\n"
-    for target, content in ((path, data), (beside, markdown(sheet).encode())):
-        fresh = target.with_name(f".{target.name}.new")
-        fresh.write_bytes(content)
-        os.replace(fresh, target)
-    return beside
+    return write_sheet(sheet, markdown(sheet), path)
 
 
 def markdown(sheet: Sheet) -> str:
     """A line a score; what holds for the model as a whole stands on its first."""
-    heads = COLUMNS.split("|")
-    rows = [heads, ["---"] * len(heads)] + [row for line in sheet.lines for row in _rows(line)]
     notes = [f"- {line.name}: {note}" for line in sheet.lines for note in line.notes]
     return MARKDOWN.format(
-        made=sheet.made,
-        command=sheet.command,
-        commit=sheet.commit or "unknown",
-        machine=sheet.machine,
-        cores=sheet.cores,
-        versions=", ".join(f"{name} {version}" for name, version in sheet.versions.items()),
-        load=sheet.load_average,
+        head=sheet.head,
         timed=sheet.timed,
-        table="\n".join(f"| {' | '.join(row)} |" for row in rows),
+        table=markdown_table(COLUMNS, (row for line in sheet.lines for row in _rows(line))),
+        commands="\n".join(_commands(sheet.lines)),
         notes="\n".join(["", "Not known here:", "", *notes, ""]) if notes else "",
     )
+
+
+def _commands(lines: Sequence[Line]) -> list[str]:
+    """Each command with the models whose lines it measured."""
+    return [
+        f"- {', '.join(line.name for line in lines if line.command == command)}: `{command}`"
+        for command in dict.fromkeys(line.command for line in lines if line.command)
+    ]
 
 
 def _rows(line: Line) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""A graph that does not say what its network says is not taken."""
+"""A graph or a grown network that does not say what its network says is not taken."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from models import grow
 from models.errors import MakeError
 from models.graphs import export, quantise
 from models.job import Job
@@ -29,6 +30,8 @@ def tuned(tmp_path_factory):
     place = tmp_path_factory.mktemp("tuned")
     kit.write_data(place / "data")
     recipe = kit.write_recipe(place, kit.write_base(place / "tiny.bin"))
+    text = recipe.read_text("utf-8")
+    (place / "wide.toml").write_text(text.replace("[quantise]", "[grow]\ntimes = 2\n\n[quantise]"), "utf-8")
     make(str(recipe), place / "data", place / "work", QUIET, last="finetune")
     return place
 
@@ -37,14 +40,14 @@ def tuned(tmp_path_factory):
 def changed(tuned, tmp_path):
     """A job whose network has been changed by a function of its weights."""
 
-    def by(change):
+    def by(change, recipe="tiny"):
         shutil.copytree(tuned / "work", tmp_path / "work")
-        job = Job(*read_recipe(str(tuned / "tiny.toml")), "", tuned / "data", tmp_path / "work", QUIET)
-        old = load_trained(job.trained)
+        job = Job(*read_recipe(str(tuned / f"{recipe}.toml")), "", tuned / "data", tmp_path / "work", QUIET)
+        old = load_trained(job.work / "tiny" / "finetune")
         weights = {name: np.array(value) for name, value in old.weights().items()}
         tokenizer = old.tokenizer()
         change(weights)
-        save_trained(job.trained, old.config, old.record, weights, tokenizer)
+        save_trained(old.folder, old.config, old.record, weights, tokenizer)
         return job
 
     return by
@@ -85,8 +88,17 @@ def test_int8_that_loses_more_than_the_gate_is_refused(changed):
     assert not job.folder("quantise").exists()
 
 
-def test_the_network_as_it_is_passes_both(changed):
-    job = changed(lambda weights: None)
+def test_a_wide_network_that_says_something_else_is_refused(changed):
+    job = changed(far_out, "wide")
+    with pytest.raises(MakeError, match=r"wide network is .* off the narrow; at most 0\.001 is taken"):
+        grow.run(job)
+    assert not job.folder("grow").exists()
+
+
+def test_the_network_as_it_is_passes_all(changed):
+    job = changed(lambda weights: None, "wide")
+    wide = grow.run(job)
+    assert wide.config.shape.hidden == 2 * kit.HIDDEN
     export(job)
     quantise(job)
     assert job.folder("quantise").is_dir()

@@ -9,7 +9,7 @@ import pytest
 
 from models.data.labelled import LABELLED, PAIRED
 from models.data.questions import QUESTIONS
-from models.data.rows import Mention
+from models.data.rows import Mention, seen_before
 from models.data.tagged import TAGGED
 from models.data.written import asked_passages, grouped_pairs, labelled_titles, marked_names, short_reviews
 from models.errors import MakeError
@@ -30,16 +30,25 @@ def written(tmp_path, text):
     return path
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize(("library", "name"), SETS)
-def test_every_set_is_read_whole_from_the_package_and_is_the_one_we_know(library, name):
-    rows, file = library.read(NOWHERE, name, "train")
+def test_every_set_is_read_whole_from_the_package_and_is_the_one_we_know(library, name, split):
+    rows, file = library.read(NOWHERE, name, split)
     assert file.published is True, f"models/data/sets.py should say {file.sha256}"
-    assert len(rows) == len({row.whole for row in rows}) > 500
+    assert len(rows) == len({row.whole for row in rows}) > (500 if split == "train" else 250)
 
 
+@pytest.mark.parametrize(("library", "name"), SETS)
+def test_no_text_that_is_tested_is_learnt(library, name):
+    train, test = (library.read(NOWHERE, name, split)[0] for split in ("train", "test"))
+    assert not any(seen_before(test, train))
+    assert library.official(NOWHERE, name) == "test"
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize(("library", "name", "kinds"), [(*SETS[0], 2), (*SETS[1], 2), (*SETS[2], 15)])
-def test_no_label_is_rare(library, name, kinds):
-    labels = [row.label for row in library.read(NOWHERE, name, "train")[0]]
+def test_no_label_is_rare(library, name, kinds, split):
+    labels = [row.label for row in library.read(NOWHERE, name, split)[0]]
     assert len(set(labels)) == kinds
     assert all(labels.count(label) > 0.8 * len(labels) / kinds for label in set(labels))
 
@@ -49,8 +58,9 @@ def test_a_title_has_its_topic(tmp_path):
     assert [(row.text, row.label) for row in rows] == [("电车怎么选", "news_car"), ("开学了", "news_edu")]
 
 
-def test_answers_stand_where_the_rows_say():
-    for row in QUESTIONS.read(NOWHERE, "written_questions", "train")[0]:
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_answers_stand_where_the_rows_say(split):
+    for row in QUESTIONS.read(NOWHERE, "written_questions", split)[0]:
         assert row.context[row.start : row.start + row.length] == row.answers[0]
 
 
