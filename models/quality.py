@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from models.errors import MakeError
 from models.tasks import TASKS
 from models.tasks.figures import Figure
 from models.workspace import Look, Trained, load_trained, update_record
+from server.inference.cores import cores
 from server.inference.manifest import Manifest, Quality
 from server.inference.predictor import Predictor
 from server.inference.values import Answer, Task
@@ -53,8 +55,9 @@ def stated_official(manifest: Manifest, data: Path) -> Official:
 
 
 def ask(predictor: Predictor, rows: Sequence[Row]) -> list[Answer]:
-    """The started predictor's answer to every row, each text alone."""
-    return [predictor.answer(row.asked) for row in rows]
+    """The started predictor's answer to every row in order, each text alone and as many at a time as cores."""
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(predictor.answer, [row.asked for row in rows]))
 
 
 def quality_of(official: Official, answers: Sequence[Answer], seed: int) -> tuple[Quality, ...]:
