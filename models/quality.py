@@ -55,7 +55,7 @@ def stated_official(manifest: Manifest, data: Path) -> Official:
 
 
 def ask(predictor: Predictor, rows: Sequence[Row]) -> list[Answer]:
-    """The started predictor's answer to every row in order, each text alone and as many at a time as cores."""
+    """The started predictor's answer to every row in order; each text is run alone, one on each core."""
     with ThreadPoolExecutor(cores()) as pool:
         return list(pool.map(predictor.answer, [row.asked for row in rows]))
 
