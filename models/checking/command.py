@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from models.checking.asking import Asking, Findings, Wish
     from models.checking.remote import Address
     from models.checking.sheet import Line
+    from models.sheet import Circumstances
     from server.inference.manifest import Manifest
 
 ROUNDING = 1e-6
@@ -53,12 +54,12 @@ def check(  # noqa: PLR0913, PLR0917 - each is a flag of the command
     run = Run(
         Flags(data, url, key, set_, everyday, limit, tolerance), Console(highlight=False, soft_wrap=True)
     )
+    head = _head(bundles, run.flags, out) if out else None
     for folder in bundles:
         run.bundle(folder)
-    if out is not None and run.lines:
+    if out and head and run.lines:
         with one_sentence():
-            named = map(Path.as_posix, bundles)
-            run.write(out, ["qingmo-models", "check", *named, *run.flags.words, "--out", out.as_posix()])
+            run.write(out, head)
     for problem in run.problems:
         Console(stderr=True, highlight=False).print(problem, style="red", markup=False, soft_wrap=True)
     if run.problems:
@@ -110,17 +111,16 @@ class Run:
         except (MakeError, ServeError) as error:
             self.problems.append(str(error))
 
-    def write(self, out: Path, words: Sequence[str]) -> None:
+    def write(self, out: Path, head: Circumstances) -> None:
         """The sheet, with what the server holds after all of it."""
         from msgspec.structs import asdict  # noqa: PLC0415 - slow to import
 
         from models.checking.remote import resident_bytes  # noqa: PLC0415
         from models.checking.sheet import Sheet, markdown  # noqa: PLC0415
-        from models.sheet import circumstances, write_sheet  # noqa: PLC0415
+        from models.sheet import write_sheet  # noqa: PLC0415
 
         resident = resident_bytes(self._address) if self.flags.url else None
-        now = asdict(circumstances(words))
-        sheet = Sheet(**now, resident_bytes=resident, lines=tuple(self.lines))
+        sheet = Sheet(**asdict(head), resident_bytes=resident, lines=tuple(self.lines))
         beside = write_sheet(sheet, markdown(sheet), out)
         self._console.print(f"Written: {out}, {beside}", markup=False)
 
@@ -176,3 +176,11 @@ class Run:
             self._console.print(f"{said}.", markup=False)
             if each.count:
                 self.problems.append(f"{said}; the first: {each.first}")
+
+
+def _head(bundles: Sequence[Path], flags: Flags, out: Path) -> Circumstances:
+    """When and where it begins, and by what command."""
+    from models.sheet import circumstances  # noqa: PLC0415 - slow to import
+
+    named = map(Path.as_posix, bundles)
+    return circumstances(["qingmo-models", "check", *named, *flags.words, "--out", out.as_posix()])
