@@ -153,7 +153,7 @@ SETS: Mapping[str, DataSet] = {
                     "test.tsv": "50be4cd280fa5cd28b334b4a366c6191a3ece81577c5b3bbc1dee40dd5c9d4aa",
                 },
                 "written_reviews": {
-                    "train.tsv": "f3150dc327fa82b98c7bc6905917aa2d03b987cc2e1034ece30f67cb61d953e6",
+                    "train.tsv": "aae5524ce175d315f5858e380397d76c8405bb7b3aeb3314033b9f0769da2184",
                     "test.tsv": "69d372dcd35a400d3da8130db2ba8c6a1219f1250b4eb7cede33b64ccc9dfb62",
                 },
                 "written_questions": {
