@@ -25,7 +25,7 @@ from models.sections import DistilSection
 from models.task_data import Exam, Examples, Split, exam_of, examples_of, split_of
 from models.tasks.figures import NO_LABEL
 from models.teachers import Said, fitting_teacher, said_of_texts, said_of_windows
-from models.unlabelled import unlabelled
+from models.unlabelled import spoken_on
 from models.workspace import Trained, load_trained
 from server.inference.values import Text
 
@@ -58,7 +58,7 @@ def run(job: Job) -> Trained:
     section = job.distil
     start, split = load_trained(job.before("distil")), with_practice(job, split_of(job))
     teachers = [fitting_teacher(job, name, start, split) for name in section.teachers]
-    raw = unlabelled(job, section.texts, split, start.tokenizer())
+    raw = spoken_on(job, section, split, start.tokenizer())
     examples, said = _taught(job, start, split, raw, teachers)
     torch.manual_seed(job.recipe.seed)
     network = load_network(start, section.training.dropout)

@@ -7,9 +7,7 @@ student, since what all its layers compute of a million tokens is too much to ke
 from __future__ import annotations
 
 import torch
-from tokenizers import Tokenizer
 
-from models.data.altered import altered
 from models.finetune import checkpoint_folder, save_result
 from models.imitation import Imitator, Terms, without_extra
 from models.infer import load_network
@@ -17,12 +15,10 @@ from models.job import Job
 from models.layout import encode
 from models.lineage import sources
 from models.loop import Run
-from models.sections import ImitateSection
-from models.task_data import Split, exam_of, split_of
+from models.task_data import exam_of, split_of
 from models.teachers import fitting_teacher
-from models.unlabelled import unlabelled
+from models.unlabelled import spoken_on
 from models.workspace import Trained, load_trained
-from server.inference.values import Text
 
 
 def run(job: Job) -> Trained:
@@ -34,7 +30,8 @@ def run(job: Job) -> Trained:
     teacher = load_network(taught).eval()
     network = load_network(start, section.training.dropout)
     tokenizer = start.tokenizer()
-    encoded = encode(start.config, tokenizer, texts_of(job, section, split, tokenizer))
+    texts = [row.asked for row in split.train] + spoken_on(job, section, split, tokenizer)
+    encoded = encode(start.config, tokenizer, texts)
     rows = [example.ids.tolist() for one in encoded for example in one.examples]
     exam = exam_of(start.config, tokenizer, split.validation).ids
     learner = Imitator(network, teacher, start.config, (rows, exam), Terms(imitate=section.imitate))
@@ -43,10 +40,3 @@ def run(job: Job) -> Trained:
     seen = sources(job, section.texts, "texts on which the teacher was imitated, of")
     split = split.taught_with(*seen, *taught.record.data)
     return save_result(job, "imitate", start, without_extra(network), done, split)
-
-
-def texts_of(job: Job, section: ImitateSection, split: Split, tokenizer: Tokenizer) -> list[Text]:
-    """Train texts, so many altered copies of each as the recipe says, and raw texts."""
-    asked = [row.asked for row in split.train]
-    copies = altered(asked, section.altered, job.recipe.seed)
-    return asked + copies + unlabelled(job, section.texts, split, tokenizer)

@@ -111,7 +111,7 @@ class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Learning from `teacher`, the work folder of another recipe: `hard` is the labels' share of the loss.
 
     `also` names more teachers; what is learnt is then the mean of all their logits. `texts` says how many raw
-    texts of each set they label.
+    texts of each set they label, `altered` how many altered copies of each train text.
     """
 
     teacher: str
@@ -119,6 +119,7 @@ class DistilSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     temperature: Annotated[float, Meta(gt=0)] = 2.0
     hard: Annotated[float, Meta(ge=0, le=1)] = 0.3
     texts: Mapping[str, Positive] = {}
+    altered: Positive | UnsetType = UNSET
     training: TrainingSection
 
     @property

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+from msgspec import UNSET
 from tokenizers import Tokenizer
 
+from models.data.altered import altered
 from models.data.cloze import cloze_questions
 from models.data.rows import bare
 from models.data.twins import near_pairs, twin_pairs
 from models.job import Job
+from models.sections import DistilSection, ImitateSection
 from models.task_data import Split, free_texts
 from models.vocabulary import is_chinese
 from server.inference.values import Task, Text
@@ -37,6 +40,15 @@ def unlabelled(job: Job, counts: Mapping[str, int], split: Split, tokenizer: Tok
             new = [Text(text) for text in texts if bare(text) not in known]
             found += random.Random(seed).sample(new, min(count, len(new)))
     return found
+
+
+def spoken_on(
+    job: Job, section: DistilSection | ImitateSection, split: Split, tokenizer: Tokenizer
+) -> list[Text]:
+    """What a teacher speaks on beside the train texts: altered copies of them, and raw texts."""
+    copies = 0 if section.altered is UNSET else section.altered
+    changed = altered([row.asked for row in split.train], copies, job.recipe.seed)
+    return changed + unlabelled(job, section.texts, split, tokenizer)
 
 
 def passages(texts: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from models.recipe import read_recipe  # noqa: E402
 from models.task_data import Examples, split_of  # noqa: E402
 from models.tasks.figures import NO_LABEL  # noqa: E402
 from models.teachers import answers_of, said_of_texts, said_of_windows  # noqa: E402
+from models.unlabelled import spoken_on, unlabelled  # noqa: E402
 from models.workspace import load_trained, update_record  # noqa: E402
 from server.inference.bundle import load_bundle  # noqa: E402
 from server.inference.values import Task, Text  # noqa: E402
@@ -148,6 +149,22 @@ def test_what_the_teacher_said_is_kept_and_not_asked_again(place):
     (part,) = [path for path in (place / "work/tiny/teacher").rglob("*.npy") if len(np.load(path)) == 20]
     np.save(part, np.full((20, 2), 7, np.float32))
     assert all((own == 7).all() for own in said_of_texts(job, teacher, texts))
+
+
+def test_a_teacher_speaks_on_altered_copies_too(place):
+    text = (place / "student.toml").read_text("utf-8")
+    more = text.replace("hard = 0.5", "hard = 0.5\naltered = 2").replace('work = "tiny"', 'work = "altered"')
+    (place / "altered.toml").write_text(more, "utf-8")
+    job = job_of(place, place / "altered.toml")
+    make(str(place / "altered.toml"), job.data, job.work, Console(file=io.StringIO()), last="distil")
+    split, tokenizer = split_of(job), load_trained(job.before("distil")).tokenizer()
+    raw = unlabelled(job, job.distil.texts, split, tokenizer)
+    copies = spoken_on(job, job.distil, split, tokenizer)[: -len(raw)]
+    asked = [row.asked for row in split.train]
+    assert len(asked) < len(copies) <= 2 * len(asked)
+    assert not set(copies) & set(asked)
+    said = [np.load(path) for path in (job.work / "altered/teacher").rglob("*.npy")]
+    assert len(asked) + len(copies) + len(raw) in {len(rows) for rows in said}
 
 
 def test_of_a_text_in_windows_a_teacher_of_classes_says_their_mean(place):
