@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,13 @@ def _text(path: Path, number: int, row: Mapping[str, Any], field: str) -> str:
     return text
 
 
-def _columns(*columns: int, delimiter: str = "\t") -> Reader:
+def _columns(*columns: int, delimiter: str = "\t", headed: bool = False) -> Reader:
     def read(path: Path) -> Iterator[str]:
         least = max(columns) + 1
-        for number, row in csv_rows(path, delimiter):
+        for number, row in islice(csv_rows(path, delimiter), headed, None):
             if len(row) < least:
                 raise MakeError(f"{path}, line {number}: {len(row)} columns in the place of {least} or more.")
-            yield from (row[column] for column in columns)
+            yield from (row[column].strip("\ufeff") for column in columns)
 
     return read
 
@@ -77,9 +78,9 @@ def _lines(path: Path) -> Iterator[str]:
 READERS: Mapping[str, Mapping[str, Reader]] = {
     "tnews": {"train.json": _json_fields("sentence")},
     "afqmc": {"train.txt": _columns(0, 1)},
-    "chnsenticorp": {"train.tsv": _columns(1)},
-    "online_shopping": {"online_shopping_10_cats.csv": _columns(2, delimiter=",")},
-    "book_review": {"train.tsv": _columns(1)},
+    "chnsenticorp": {"train.tsv": _columns(1, headed=True)},
+    "online_shopping": {"online_shopping_10_cats.csv": _columns(2, delimiter=",", headed=True)},
+    "book_review": {"train.tsv": _columns(1, headed=True)},
     "cluener2020": {"train.json": _json_fields("text")},
     "cmrc2018": {"train.json": _squad},
     "c3": {"d-train.json": _whole_json, "m-train.json": _whole_json},

@@ -118,8 +118,9 @@ def test_what_is_not_there_is_said(tmp_path):
 def test_raw_texts_take_every_text_field_and_leave_blank_ones_out(tmp_path):
     write(tmp_path, "afqmc", "train.txt", "甲\t 乙\t0\n丙\t \t1\n")
     assert list(read_texts(tmp_path, "afqmc")) == ["甲", "乙", "丙"]
-    write(tmp_path, "online_shopping", "online_shopping_10_cats.csv", '书籍,1,"好,\n书"\n')
-    assert list(read_texts(tmp_path, "online_shopping")) == ["好,\n书"]
+    lines = 'cat,label,review\n书籍,1,"好,\n书"\n书籍,0,\ufeff差\n'
+    write(tmp_path, "online_shopping", "online_shopping_10_cats.csv", lines)
+    assert list(read_texts(tmp_path, "online_shopping")) == ["好,\n书", "差"]
     write(tmp_path, "c3", "d-train.json", '[[["男：甲"], [{"question": "乙", "choice": ["丙"]}], "1-2"]]')
     write(tmp_path, "c3", "m-train.json", "[]")
     assert list(read_texts(tmp_path, "c3")) == ["男：甲", "乙", "丙", "1-2"]
