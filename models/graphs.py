@@ -47,8 +47,8 @@ def export(job: Job) -> None:
         path = _saved(graph, folder / FLOAT_FILE)
         there = logits_of(load_network(trained), ids, trained.config.pad)
         here = graph_logits(path, trained.config, ids)
-        apart = max(float(np.abs(a - b).max()) for a, b in zip(here, there, strict=True))
-        if apart > TOLERANCE:
+        apart = float(np.max([np.abs(a - b).max() for a, b in zip(here, there, strict=True)]))
+        if not apart <= TOLERANCE:  # nor may it be no number
             raise MakeError(f"The graph is {apart:.2g} away from torch; at most {TOLERANCE} is taken.")
     job.console.print(f"export: logits within {apart:.1e} of torch")
 

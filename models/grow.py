@@ -47,8 +47,8 @@ def run(job: Job) -> Trained:
 def _check_same(job: Job, trained: Trained, wide: Encoder) -> None:
     ids = train_ids(job, trained, CHECKED_TEXTS)
     here, there = (logits_of(network, ids, trained.config.pad) for network in (load_network(trained), wide))
-    apart = max(float(np.abs(a - b).max()) for a, b in zip(here, there, strict=True))
-    if apart > TOLERANCE:
+    apart = float(np.max([np.abs(a - b).max() for a, b in zip(here, there, strict=True)]))
+    if not apart <= TOLERANCE:  # nor may it be no number
         raise MakeError(f"The wide network is {apart:.2g} off the narrow; at most {TOLERANCE} is taken.")
     job.console.print(f"grow: logits within {apart:.1e} of the narrow network")
 

@@ -173,7 +173,7 @@ class ImitateSection(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     teacher: str
     imitate: Imitation
     texts: Mapping[str, Positive] = {}
-    altered: Annotated[int, Meta(ge=0)] = 0
+    altered: Positive | UnsetType = UNSET
     training: TrainingSection
 
 

@@ -9,8 +9,8 @@ import msgspec
 
 from docs.generate.pages import table
 from loadtest import results, summary
-from models.checking.sheet import Figure, Sheet
-from models.data.sets import SETS
+from models.checking.sheet import Sheet
+from models.sheet import baseline_cell, interval_cell, named_cell
 from server.inference.manifest import MANIFEST_FILE, Manifest, Quality
 
 SPEED = {
@@ -153,14 +153,13 @@ def quality(root: Path) -> str:
 
 def one_score(score: Quality) -> list[str]:
     """Metric, test set, value, interval, baseline and what others published."""
-    published = "" if score.published is None else f"{score.published:.3f} ({score.published_name})"
     return [
         score.metric,
         f"{score.split}, n = {score.n}",
         f"{score.value:.3f}",
-        _interval(score),
-        _baseline(score),
-        published,
+        interval_cell(score),
+        baseline_cell(score),
+        named_cell(score.published, score.published_name),
     ]
 
 
@@ -172,23 +171,11 @@ def everyday(root: Path) -> str:
     sheet = msgspec.json.decode(path.read_bytes(), type=Sheet)
     shipped = {manifest.name: manifest.version for manifest in manifests(root)}
     rows = [
-        [line.name, figure.metric, *one_figure(figure)]
+        [line.name, *one_score(figure.found)[:-1]]
         for line in sheet.lines
-        if SETS[line.file.partition("/")[0]].written and shipped.get(line.name) == line.version
+        if line.file.startswith("written_") and line.published and line.rows == line.whole
+        if shipped.get(line.name) == line.version
         for figure in line.figures
+        if figure.found
     ]
     return f"{table('model|measured|on|score|95 %|baseline', rows)}\nBy `{sheet.command}`.\n" if rows else ""
-
-
-def one_figure(figure: Figure) -> list[str]:
-    """Test set, value, interval and baseline."""
-    value = "" if figure.found is None else f"{figure.found:.3f}"
-    return [f"{figure.split}, n = {figure.n}", value, _interval(figure), _baseline(figure)]
-
-
-def _interval(score: Quality | Figure) -> str:
-    return "" if score.low is None or score.high is None else f"{score.low:.3f} to {score.high:.3f}"
-
-
-def _baseline(score: Quality | Figure) -> str:
-    return "" if score.baseline is None else f"{score.baseline:.3f} ({score.baseline_name})"

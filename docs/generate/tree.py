@@ -33,7 +33,7 @@ PLAIN = {  # files and folders that cannot say it themselves
     "loadtest/samples": "texts of our own to ask with",
     "loadtest/templates": "how a report looks",
     "models/recipes": "one file a bundle, a teacher or a method: how it is made",
-    "models/written": "texts written for qingmo, which bundles learn from",
+    "models/written": "texts written for qingmo: bundles learn from train, and are asked test",
     "models/zoo": "the bundles that ship",
     "pyproject.toml": "packaging, extras, import contracts, and how the tools are set",
     "server/playground": "the page at /: static files, no build step",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.data.sets import SETS, WRITTEN
+from models.data.sets import WRITTEN, is_written
 from models.errors import MakeError
 from models.tasks import TASKS
 from server.inference.manifest import Manifest
@@ -18,7 +18,7 @@ def everyday_sets(manifest: Manifest) -> list[str]:
     tests = [
         name
         for name, (_, files) in library.known.items()
-        if SETS[name].written and SPLIT in files and _answerable(manifest, name)
+        if is_written(name) and SPLIT in files and _answerable(manifest, name)
     ]
     if not tests:
         known = ", ".join(label.label for label in manifest.labels)

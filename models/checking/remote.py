@@ -146,7 +146,7 @@ class Remote:
             self._connection.request("POST", self._path, body, self._headers)
             response = self._connection.getresponse()
             return response.status, response.read()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # a host or path may be no ASCII
             raise MakeError(f"{self._url} does not answer: {error}.") from error
 
     def _check(self, reply: _Reply, asked: int) -> None:

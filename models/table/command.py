@@ -35,10 +35,12 @@ def table(
 ) -> None:
     """Measure models side by side, fp32 and int8, students and teachers, and write a table."""
     with one_sentence():
-        from models.table.measuring import Measuring  # noqa: PLC0415 - slow to import
+        from models.sheet import checked_out  # noqa: PLC0415 - slow to import
+        from models.table.measuring import Measuring  # noqa: PLC0415
         from models.table.sheet import read, write  # noqa: PLC0415
         from models.workspace import work_folder  # noqa: PLC0415
 
+        checked_out(out)
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         subjects = _subjects(recipes or [], bundle or [], work_folder())
         sheet, measuring = (

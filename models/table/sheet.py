@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from models.errors import MakeError
-from models.sheet import Circumstances, markdown_table, write_sheet
+from models.sheet import Circumstances, markdown_table, named_cell, number_cell, write_sheet
 from server.inference.values import Task
 
 SCHEMA = 1
@@ -108,8 +108,14 @@ class Sheet(Circumstances, frozen=True, kw_only=True):
                 f"The table's lines were measured on {old.machine}, and this is {self.machine}: "
                 "milliseconds of two machines do not stand in one table."
             )
-        dated = (msgspec.structs.replace(line, measured=line.measured or old.when) for line in old.lines)
-        return msgspec.structs.replace(self, lines=tuple(dated))
+        return msgspec.structs.replace(self, lines=tuple(_dated(line, old) for line in old.lines))
+
+
+def _dated(line: Line, sheet: Sheet) -> Line:
+    """A line with its day and, where it is the sheet's last, its command, which older sheets say once."""
+    measured = line.measured or sheet.when
+    command = line.command or (sheet.command if measured == sheet.when else "")
+    return msgspec.structs.replace(line, measured=measured, command=command)
 
 
 def read(path: Path) -> Sheet:
@@ -155,14 +161,14 @@ def _rows(line: Line) -> list[list[str]]:
 
 def _of_model(line: Line) -> list[str]:
     return [
-        _number(line.agreement, ".3f"),
+        number_cell(line.agreement, ".3f"),
         _millions(line.parameters),
         _millions(line.bytes),
         _millions(line.fp32_bytes),
-        _number(line.tokens, ".1f"),
-        _number(line.int8_ms, ".2f"),
-        _number(line.fp32_ms, ".2f"),
-        _number(line.minutes, ".0f"),
+        number_cell(line.tokens, ".1f"),
+        number_cell(line.int8_ms, ".2f"),
+        number_cell(line.fp32_ms, ".2f"),
+        number_cell(line.minutes, ".0f"),
         line.measured,
     ]
 
@@ -172,18 +178,10 @@ def _of_score(score: Score) -> list[str]:
     return [
         f"{score.metric}, {score.split}",
         str(score.n),
-        *(_number(value, ".4f") for value in values),
-        _named(score.baseline, score.baseline_name),
-        _named(score.published, score.published_name),
+        *(number_cell(value, ".4f") for value in values),
+        named_cell(score.baseline, score.baseline_name),
+        named_cell(score.published, score.published_name),
     ]
-
-
-def _named(value: float | None, name: str | None) -> str:
-    return "" if value is None else f"{value:.3f} ({name})"
-
-
-def _number(value: float | None, spec: str) -> str:
-    return "" if value is None else format(value, spec)
 
 
 def _millions(value: int | None) -> str:

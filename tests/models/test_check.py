@@ -8,9 +8,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import structs
 from typer.testing import CliRunner
 
 from docs.generate.results import everyday
+from models.checking.figures import Compared
 from models.cli import main
 from server.inference.bundle import load_bundle
 from server.inference.values import Task
@@ -76,6 +78,42 @@ def test_a_part_of_the_rows_is_held_against_nothing(tmp_path, data):
     assert check(folder, data, "--limit", "4").exit_code == 1
 
 
+def test_a_baseline_that_is_not_found_differs(tmp_path, data):
+    quality = (stated(Task.NER, baseline=0.0), stated(Task.NER, metric="macro F1", value=0.8, baseline=0.5))
+    done = check(write_bundle(tmp_path / "mine", Task.NER, quality=quality), data)
+    assert done.exit_code == 1
+    bare = Compared(stated=quality[0], found=structs.replace(quality[0], baseline=None))
+    assert bare.differs(0.1)
+
+
+@pytest.mark.parametrize(
+    ("out", "why"),
+    [
+        ("file/checks.json", "cannot be made"),
+        ("checks.md", "should end in .json"),
+        ("held.json", "cannot be written"),
+    ],
+)
+def test_a_sheet_that_cannot_be_written_is_known_before_anything_is_asked(tmp_path, data, out, why):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "held.json").mkdir()
+    folder = write_bundle(tmp_path / "mine", quality=(stated(Task.CLASSIFY),))
+    done = check(folder, data, "--out", str(tmp_path / out))
+    assert done.exit_code == 1
+    assert why in done.stderr
+    assert "accuracy" not in done.stdout
+
+
+def test_of_several_bundles_each_is_named_with_what_is_wrong(tmp_path, data):
+    wrong = (stated(Task.CLASSIFY, value=0.1),)
+    folders = [str(write_bundle(tmp_path / name, quality=wrong)) for name in ("one", "other")]
+    done = CliRunner().invoke(main, ["check", *folders, "--data", str(data), "--everyday"])
+    assert done.exit_code == 1
+    for name in ("one", "other"):
+        assert f"{name}: bundle.json states 0.100000" in done.stderr
+        assert f"No test of everyday text asks for the labels of {name} (" in done.stderr
+
+
 def test_another_set_can_be_asked(tmp_path, data):
     folder = write_bundle(tmp_path / "mine", quality=(stated(Task.CLASSIFY, split="elsewhere dev"),))
     missing = check(folder, data)
@@ -124,15 +162,19 @@ def test_it_must_be_said_what_is_to_be_asked(tmp_path):
     done = CliRunner().invoke(main, ["check", str(write_bundle(tmp_path / "mine"))])
     assert done.exit_code == 1
     assert "Say with --data where the data sets are" in done.stderr
+    named = CliRunner().invoke(main, ["check", str(tmp_path / "mine"), "--set", "classify"])
+    assert "Say with --data where the data sets are" in named.stderr
 
 
 def test_the_readme_has_what_was_found_of_the_bundles_that_ship(tmp_path):
     zoo, out = tmp_path / "models/zoo", tmp_path / "docs/results/checks.json"
     folder = write_bundle(zoo / "mine", Task.QA)
     assert everyday(tmp_path) == ""
-    words = ["check", str(folder), "--everyday", "--limit", "5", "--out", str(out)]
+    words = ["check", str(folder), "--everyday", "--out", str(out)]
+    assert CliRunner().invoke(main, [*words, "--limit", "5"]).exit_code == 0
+    assert everyday(tmp_path) == "", "a part is not the test"
     assert CliRunner().invoke(main, words).exit_code == 0
-    assert "| mine | F1 | written_questions test, n = 5 | " in everyday(tmp_path)
-    assert f"By `qingmo-models check {folder.as_posix()} --everyday --limit 5 --out " in everyday(tmp_path)
+    assert "| mine | F1 | written_questions test, n = 295 | " in everyday(tmp_path)
+    assert f"By `qingmo-models check {folder.as_posix()} --everyday --out " in everyday(tmp_path)
     write_manifest(folder, msgspec.structs.replace(load_bundle(folder).manifest, title="Another"))
     assert everyday(tmp_path) == "", "other weights now, of which nothing is known"

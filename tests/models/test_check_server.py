@@ -66,12 +66,23 @@ def test_a_server_that_wants_a_key_is_given_one(tmp_path, data):
         assert "cannot stand in a header" in check(folder, data, *flags, "--key", "se\ncret").stderr
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "127.0.0.1:8000", "http://[", "ftp://127.0.0.1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1",
+        "127.0.0.1:8000",
+        "http://[",
+        "ftp://127.0.0.1",
+        "http://127.0.0.1:1/中文",
+        "http://a..b",
+    ],
+)
 def test_no_server_there_is_said(tmp_path, data, url):
     folder = write_bundle(tmp_path / "mine")
     done = check(folder, data, "--set", "classify", "--url", url)
     assert done.exit_code == 1
     assert url in done.stderr
+    assert "accuracy, classify dev: 0.750000" in done.stdout, "what was found is not lost with it"
     assert "Traceback" not in done.output
 
 
@@ -119,7 +130,7 @@ def test_several_bundles_are_written_down_with_what_the_server_said(tmp_path, ru
         (line,) = sheet.lines
         assert (line.name, line.rows, line.published) == (folder.name, len(ROWS[Task(folder.name)]), None)
         assert [(each.together, each.differ) for each in line.over_http] == [(1, 0), (32, 0)]
-        assert line.figures[0].found == pytest.approx(TRUE[Task(folder.name)])
+        assert line.figures[0].found.value == pytest.approx(TRUE[Task(folder.name)])
         assert sheet.resident_bytes is not None
         assert 20e6 < sheet.resident_bytes < 1e9
         assert "--data DIR" in sheet.command

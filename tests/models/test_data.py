@@ -121,6 +121,9 @@ def test_raw_texts_take_every_text_field_and_leave_blank_ones_out(tmp_path):
     lines = 'cat,label,review\n书籍,1,"好,\n书"\n书籍,0,\ufeff差\n'
     write(tmp_path, "online_shopping", "online_shopping_10_cats.csv", lines)
     assert list(read_texts(tmp_path, "online_shopping")) == ["好,\n书", "差"]
+    for name in ("chnsenticorp", "book_review"):
+        write(tmp_path, name, "train.tsv", "label\ttext_a\n1\t好\n")
+        assert list(read_texts(tmp_path, name)) == ["好"]
     write(tmp_path, "c3", "d-train.json", '[[["男：甲"], [{"question": "乙", "choice": ["丙"]}], "1-2"]]')
     write(tmp_path, "c3", "m-train.json", "[]")
     assert list(read_texts(tmp_path, "c3")) == ["男：甲", "乙", "丙", "1-2"]
