@@ -56,7 +56,8 @@ def test_lines_of_other_models_are_kept_with_their_day_and_commit(place):
     assert fresh.measured == read(place / "models.json").when
     text = (place / "models.md").read_text("utf-8")
     assert "2020-02-02, 0123456 |" in text
-    assert "--keep" in text
+    assert (kept.command, "--keep" in fresh.command) == (first.command, True)
+    assert f"- other: `{kept.command}`\n- one: `{fresh.command}`" in text
     assert table(place, *bundles(place, "one")).exit_code == 0
     assert [line.name for line in read(place / "models.json").lines] == ["one"]
 
