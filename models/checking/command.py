@@ -60,6 +60,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is a flag of the command
         for folder in bundles:
             check.bundle(folder)
             check.write(head)
+    check.tell()
     for problem in check.problems:
         Console(stderr=True, highlight=False).print(problem, style="red", markup=False, soft_wrap=True)
     if check.problems:
@@ -98,6 +99,7 @@ class Check:
     def __init__(self, flags: Flags, console: Console) -> None:
         self._flags, self._console = flags, console
         self._lines: list[Checked] = []
+        self._written: tuple[Path, ...] = ()
         self.problems: list[str] = []
 
     def bundle(self, folder: Path) -> None:
@@ -121,8 +123,12 @@ class Check:
         from models.sheet import write_sheet  # noqa: PLC0415
 
         sheet = Sheet(**asdict(head), resident_bytes=self._resident(), lines=tuple(self._lines))
-        beside = write_sheet(sheet, markdown(sheet), self._flags.out)
-        self._console.print(f"Written: {self._flags.out}, {beside}", markup=False)
+        self._written = (self._flags.out, write_sheet(sheet, markdown(sheet), self._flags.out))
+
+    def tell(self) -> None:
+        """Print which files there are now."""
+        if self._written:
+            self._console.print(f"Written: {', '.join(map(str, self._written))}", markup=False)
 
     def _ask(self, asking: Asking, wish: Wish) -> None:
         """Figures first, so that a server that fails takes nothing with it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.data.sets import WRITTEN, is_written
+from models.data.sets import is_written
 from models.errors import MakeError
 from models.tasks import TASKS
 from server.inference.manifest import Manifest
@@ -28,5 +28,5 @@ def everyday_sets(manifest: Manifest) -> list[str]:
 
 def _answerable(manifest: Manifest, name: str) -> bool:
     task = TASKS[manifest.task]
-    rows, _ = task.library.read(Path(WRITTEN), name, SPLIT)
+    rows, _ = task.library.read(Path(), name, SPLIT)
     return {label for row in rows for label in task.labels(row)} <= {each.label for each in manifest.labels}
